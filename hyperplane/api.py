@@ -1,0 +1,211 @@
+"""The Python interface: the verbs of the command line, under the same names."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from PIL import Image
+from torch import nn
+
+from hyperplane import data as data_room
+from hyperplane import nets, predict, recipes
+from hyperplane import recipe as recipe_file
+from hyperplane.contracts import Measured, Problem, Split
+from hyperplane.engine import training
+from hyperplane.engine.events import Watch
+from hyperplane.engine.precision import choose
+from hyperplane.errors import UserError
+from hyperplane.predict.cost import Cost, measure
+from hyperplane.recipe import HardwareRecipe, Recipe
+from hyperplane.runs.compare import Comparison
+from hyperplane.runs.compare import compare as compare_folders
+from hyperplane.runs.folder import RunFolder
+
+Sample = str | Path | bytes | Image.Image | np.ndarray | Mapping[str, Any]
+
+
+class Run:
+    """A finished run folder: what was trained, how good it is, and what it says of new samples."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.trained = predict.load(path)
+        self.path = Path(path)
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name} {m.value:.4g}" for name, m in self.metrics.items())
+        return f"Run({str(self.path)!r}: {told})"
+
+    @property
+    def recipe(self) -> Recipe:
+        """Return what was trained."""
+        return self.trained.recipe
+
+    @property
+    def net(self) -> nn.Module:
+        """Return the trained net, in evaluation mode."""
+        return self.trained.model.net
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Return the names of the classes; empty for regression."""
+        return self.trained.description.classes
+
+    @property
+    def metrics(self) -> dict[str, Measured]:
+        """Return each metric over the held-out samples, with its 95% interval."""
+        result = self.trained.folder.read_result()
+        assert result is not None, "a verified folder has a result"
+        return result.metrics
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """Return the records of metrics.jsonl in order."""
+        return self.trained.folder.read_metrics()
+
+    @property
+    def report(self) -> Path:
+        """Return the path of the report."""
+        return self.trained.folder.report
+
+    def predict(self, x: Sample | Sequence[Sample]) -> Any:
+        """Return what the net says of a sample, or a list of it for several.
+
+        A sample is a file, an encoded picture's bytes, a PIL image, an array of pixels (H, W) or (H, W, C) uint8, or a
+        row as a mapping from column to value. A folder or a table holds several, and gives a list.
+        """
+        if isinstance(x, list | tuple):
+            return [self.predict(one) for one in x]
+        if isinstance(x, str | Path):
+            said = [p.said for p in predict.predict(self.trained, [Path(x)])]
+            return said[0] if Path(x).is_file() and self.trained.description.kind == "image" else said
+        return next(predict.predict(self.trained, _as_bytes(cast(Any, x)))).said
+
+    def evaluate(self, data: str | None = None, *, split: Split | None = None) -> dict[str, Measured]:
+        """Return every metric over a split of the run's own data, or of other labelled data of the same kind."""
+        return predict.evaluate(self.trained, split, data).metrics
+
+
+def train(
+    data: str | Path,
+    *,
+    net: str | None = None,
+    task: str | None = None,
+    recipe: Recipe | None = None,
+    name: str | None = None,
+    runs: str | Path = "runs",
+    overwrite: bool = False,
+    download: bool = False,
+    changes: Mapping[str, Any] | None = None,
+    watch: Watch = lambda event: None,
+) -> Run:
+    """Train a net and return its run.
+
+    Arguments: a path or a known set; the net and the task (None: what fits); a recipe to start from (None: the one for
+    these data and this net, if there is one); the run folder's name and where it goes; whether it may replace a run of
+    that name; whether a known set may be downloaded; changed fields of the recipe by their dotted names; who is told.
+    Raises UserError for anything that the user can put right.
+    """
+    start = recipes.find(str(data), net) if recipe is None else recipe
+    fields: dict[str, Any] = {"data.source": str(data), **(changes or {})}
+    fields |= {f"{room}.name": given for room, given in (("net", net), ("task", task)) if given is not None}
+    start = recipe_file.replace(start, fields)
+    folder = run_recipe(start, runs=runs, name=name, overwrite=overwrite, download=download, watch=watch)
+    return Run(folder)
+
+
+def run_recipe(
+    recipe: Recipe,
+    *,
+    runs: str | Path = "runs",
+    name: str | None = None,
+    overwrite: bool = False,
+    download: bool = False,
+    command: str = "hyperplane.train(...)",
+    watch: Watch = lambda event: None,
+) -> Path:
+    """Train what a recipe says into a new run folder and return its path; raises UserError and Interrupted."""
+    path = Path(runs) / (name or run_name(recipe))
+    source = data_room.open(recipe.data, download=download)
+    recipe = recipes.complete(recipe, source.description)
+    folder = training.prepare(path, recipe, overwrite)
+    training.fit(recipe, source, folder, command, watch)
+    return path
+
+
+def resume(path: str | Path, *, command: str = "hyperplane.resume(...)", watch: Watch = lambda event: None) -> Path:
+    """Go on with an unfinished run and return its path; a finished one is left as it is.
+
+    Raises UserError where it is no run, or its data have changed since it began.
+    """
+    folder = RunFolder(path)
+    if folder.manifest.is_file():
+        folder.verify()
+        return folder.path
+    recipe = folder.read_unfinished()
+    source = data_room.open(recipe.data)
+    if folder.data.is_file() and folder.read_description() != source.description:
+        raise UserError(f"{recipe.data.source}: has changed since {path} began; to start again add --overwrite")
+    training.fit(recipe, source, folder, command, watch)
+    return folder.path
+
+
+def run_name(recipe: Recipe) -> str:
+    """Return the name of a recipe's run folder: the data's, and the net's where it is not the usual one."""
+    base = Path(recipe.data.source).resolve().stem if os.path.exists(recipe.data.source) else recipe.data.source
+    usual = recipes.find(recipe.data.source).net.name
+    return base if recipe.net.name in (None, usual) else f"{base}-{recipe.net.name}"
+
+
+def load(path: str | Path) -> Run:
+    """Return a finished run; raises UserError for a folder that is none, unfinished, damaged, or holds a pickle."""
+    return Run(path)
+
+
+def net(name: str, *, classes: int = 10, shape: tuple[int, ...] | None = None, **options: Any) -> nn.Module:
+    """Return a new net by its name or its variant's, for inputs of `shape` without the batch axis.
+
+    Where no shape is given, it is the one of the net's example. Raises UserError for an unknown net or option.
+    """
+    from hyperplane import discovery
+
+    example = discovery.load("nets", name).EXAMPLE
+    return nets.build(name, shape or example["shape"], classes, options)
+
+
+def check(data: str | Path) -> list[Problem]:
+    """Return every bad thing in a data set, named; empty where there is none."""
+    return data_room.check(Recipe().data.__class__(source=str(data)))
+
+
+def compare(*paths: str | Path) -> Comparison:
+    """Return two or more runs side by side: their metrics, what differs in their recipes, and paired differences."""
+    return compare_folders([Path(path) for path in paths])
+
+
+def cost(net: nn.Module, shape: tuple[int, ...], *, batch: int = 64, device: str = "auto") -> Cost:
+    """Return parameters, operations, memory and time of a net on this machine."""
+    return measure(net, shape, batch, choose(HardwareRecipe(device=device), net))  # pyright: ignore[reportArgumentType]
+
+
+def _as_bytes(sample: bytes | Image.Image | np.ndarray | Mapping[str, Any]) -> bytes:
+    if isinstance(sample, bytes):
+        return sample
+    if isinstance(sample, Mapping):
+        text = io.StringIO()
+        rows = csv.writer(text)
+        rows.writerows([list(sample), ["" if v is None else v for v in sample.values()]])
+        return text.getvalue().encode()
+    if isinstance(sample, np.ndarray):
+        if sample.dtype != np.uint8:
+            raise UserError(f"x: found an array of {sample.dtype}, expected pixels as uint8; type: (x * 255).astype('uint8')")
+        sample = Image.fromarray(sample)
+    held = io.BytesIO()
+    sample.save(held, "png")
+    return held.getvalue()

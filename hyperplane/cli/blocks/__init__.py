@@ -1,0 +1,1 @@
+"""What several verbs share: options, and what they draw on the terminal."""

@@ -1,0 +1,48 @@
+"""A verb's arguments from a dataclass, by tyro; what tyro has to say against them becomes one line."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import sys
+from typing import TypeVar
+
+import tyro
+
+from hyperplane.errors import UserError
+
+T = TypeVar("T")
+
+CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.AvoidSubcommands, tyro.conf.HelptextFromCommentsOff)
+
+
+def parse(kind: type[T], verb: str, arguments: list[str], default: T | None = None, description: str = "") -> T:
+    """Return the arguments as `kind`; prints help and leaves where it is asked for.
+
+    Raises UserError for an option that does not exist, naming the nearest, or a value that does not fit.
+    """
+    said = io.StringIO()
+    given = {} if default is None else {"default": default}
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(
+                kind, prog=f"hyperplane {verb}", description=description, args=arguments, config=CONFIG, **given
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            sys.exit(0)
+        raise UserError(_one_line(said.getvalue(), verb)) from None
+
+
+def _one_line(boxed: str, verb: str) -> str:
+    """Return tyro's boxed words on one line: the first paragraph, and the first option that it suggests."""
+    plain = re.sub("[│╭╰╮╯]", " ", boxed)
+    first, *others = re.split("─{6,}", plain.partition("\n")[2])
+    message = " ".join(first.split()).rstrip(".")
+    message = re.sub(r"\. (Expected|Got)", r"; \1", message).replace("Expected", "expected")
+    message = re.sub(r"Error parsing (\S+): no type matching (\S+) could be instantiated from \['(.*?)'\].*",
+                     lambda m: f"{m[1]}: found '{m[3]}', expected {m[2].replace('{None}|', '')}", message)
+    near = [re.search(r"--[\w.-]+", other) for other in others if "Perhaps you meant" in other]
+    hint = f"did you mean {near[0][0]}? " if near and near[0] else ""
+    return f"{message[:1].lower()}{message[1:]}; {hint}(hyperplane {verb} --help)"

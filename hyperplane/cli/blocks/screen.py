@@ -1,0 +1,110 @@
+"""What verbs draw on the terminal: a run as it learns, and tables of numbers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from hyperplane.contracts import Measured, Metric
+from hyperplane.engine.events import Event, Finished, Started, Stepped, Validated
+
+
+def console() -> Console:
+    """Return the terminal that people read; programs read standard output."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class TrainingScreen:
+    """Draws a run's events: what is trained, a bar with the loss and the first metric, and how good it got."""
+
+    def __init__(self) -> None:
+        self.console = console()
+        self.metric: Metric | None = None
+        self.progress = Progress(
+            TextColumn("training"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[said]}"),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            console=self.console,
+        )
+        self.loss = self.score = ""
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self._start(event)
+        elif isinstance(event, Stepped):
+            self.loss = f"loss {event.loss:.4g}"
+            self.progress.update(self.bar, completed=event.step, said=f"{self.loss} {self.score}")
+        elif isinstance(event, Validated):
+            assert self.metric is not None
+            self.score = f"· {self.metric.name.replace('_', ' ')} {shown(event.values[self.metric.name], self.metric)}"
+            self.progress.update(self.bar, completed=event.step, said=f"{self.loss} {self.score}")
+        else:
+            self._finish(event)
+
+    def stop(self) -> None:
+        """Leave the terminal as it was."""
+        if self.progress.live.is_started:
+            self.progress.stop()
+
+    def _start(self, event: Started) -> None:
+        data, recipe, say = event.description, event.recipe, self.console.print
+        self.metric = event.metrics[0]
+        splits = ", ".join(f"{length:,} {name}" for name, length in data.splits.items())
+        what = f"{len(data.classes)} classes" if data.classes else f"predicting {', '.join(data.target_names)}"
+        optimizer, training = recipe.optimizer, recipe.training
+        say(f"[bold]{event.path}[/]")
+        say(f"  data      {data.name} ({data.format}): {splits}; {what}")
+        for note in data.notes:
+            say(f"            {note}", style="yellow")
+        say(f"  net       {recipe.net.name}, {event.parameters:,} weights")
+        say(f"  task      {recipe.task.name}")
+        say(
+            f"  training  {training.epochs} epochs of batches of {training.batch}, {optimizer.name}, "
+            f"learning rate {optimizer.learning_rate:g}, {recipe.schedule.name}, seed {recipe.seed}"
+        )
+        say(f"  hardware  {event.hardware}")
+        if event.step:
+            say(f"  resumed   at step {event.step:,} of {event.steps:,}")
+        self.bar = self.progress.add_task("", total=event.steps, completed=event.step, said="")
+        self.progress.start()
+
+    def _finish(self, event: Finished) -> None:
+        self.stop()
+        assert self.metric is not None
+        self.console.print(metrics_table(event.metrics, event.kinds, f"{event.samples:,} {event.split} samples"))
+        self.console.print(f"trained in {event.seconds:.1f} s")
+        self.console.print(f"report    {event.report}")
+        self.console.print(f"next      hyperplane predict {event.path} FILE")
+        self.console.print(f"[bold]{event.path}[/]")
+
+
+def shown(value: float, metric: Metric) -> str:
+    """Return a metric's value with its unit."""
+    if metric.unit == "%":
+        return f"{100 * value:.2f}%"
+    return f"{value:.4g}" + (f" {metric.unit}" if metric.unit not in ("", "target") else "")
+
+
+def metrics_table(metrics: Mapping[str, Measured], kinds: Sequence[Metric], caption: str) -> Table:
+    """Return a table of metrics with their 95% intervals."""
+    table = Table(box=None, pad_edge=False, title=caption, title_justify="left", title_style="bold")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    table.add_column("95% interval", justify="right")
+    for kind in kinds:
+        m = metrics[kind.name]
+        interval = f"{shown(m.low, kind)} – {shown(m.high, kind)}"
+        table.add_row(kind.name.replace("_", " "), shown(m.value, kind), interval)
+    return table
+
+
+def write_line(text: str) -> None:
+    """Write one line for programs to standard output, at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

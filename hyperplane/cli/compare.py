@@ -1,0 +1,82 @@
+"""Put runs side by side: metrics, recipes, and whether the difference is more than chance"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+from hyperplane.cli.blocks.arguments import parse
+
+if TYPE_CHECKING:
+    from hyperplane.runs.compare import Paired
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Which runs."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Two or more run folders; the others are compared with the first."""
+    json: bool = False
+    """Write one JSON object to standard output."""
+
+
+def main(arguments: list[str]) -> int:
+    """Compare, and return the exit status."""
+    asked = parse(Compare, "compare", arguments, description=__doc__ or "")
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from hyperplane import discovery
+    from hyperplane.cli.blocks.screen import shown, write_line
+    from hyperplane.contracts import Metric
+    from hyperplane.runs.compare import compare
+    from hyperplane.runs.folder import RunFolder
+
+    found = compare(asked.runs)
+    if asked.json:
+        write_line(json.dumps(found.to_json()))
+        return 0
+    kinds: dict[str, Metric] = {}
+    for path in asked.runs:
+        task = RunFolder(path).read_recipe().task.name
+        kinds |= {m.name: m for m in (discovery.load("tasks", task).TASK.METRICS if task else ())}
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for run in found.runs:
+        table.add_column(run.name, justify="right")
+    for kind in kinds.values():
+        values = [run.metrics.get(kind.name) for run in found.runs]
+        intervals = [f"{shown(m.value, kind)} [dim]({shown(m.low, kind)} – {shown(m.high, kind)})[/]" if m else "" for m in values]
+        table.add_row(kind.name.replace("_", " "), *intervals)
+    table.add_row("parameters", *(f"{run.parameters:,}" if run.parameters else "" for run in found.runs))
+    table.add_row("steps", *(f"{run.steps:,}" if run.steps else "" for run in found.runs))
+    table.add_row("training", *(f"{run.seconds:.1f} s" if run.seconds else "" for run in found.runs))
+    for field, values in found.differing.items():
+        table.add_row(f"[dim]{field}[/]", *("" if v is None else str(v) for v in values))
+    say = Console(highlight=False).print
+    say(table)
+    for paired in found.paired:
+        say(f"\n{_in_words(paired)}")
+    return 0
+
+
+def _in_words(paired: Paired) -> str:
+    """Return the difference of two runs on the same samples, as sentences."""
+    if paired.reason is not None:
+        return f"{paired.name} against {paired.first}: {paired.reason}"
+    told = [f"{paired.name} against {paired.first}, on the same {paired.samples:,} samples"]
+    if (share := paired.correct) is not None:
+        told.append(f"right {100 * share.value:+.2f} points ({100 * share.low:+.2f} to {100 * share.high:+.2f})")
+    if (test := paired.mcnemar) is not None:
+        told.append(f"{test.only_second} right that the first got wrong, {test.only_first} the other way (McNemar p = {test.p:.2g})")
+    if (error := paired.squared_error) is not None:
+        told.append(f"squared error {error.value:+.4g} ({error.low:+.4g} to {error.high:+.4g})")
+    if (loss := paired.loss) is not None:
+        told.append(f"loss {loss.value:+.4g} ({loss.low:+.4g} to {loss.high:+.4g})")
+    return "; ".join(told)

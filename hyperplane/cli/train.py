@@ -1,0 +1,115 @@
+"""Train a net on data, into a run folder with a report"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from hyperplane import recipe as recipe_file
+from hyperplane import recipes
+from hyperplane.cli import STOPPED
+from hyperplane.cli.blocks.recipes import parse_recipe, without_options
+from hyperplane.errors import UserError
+from hyperplane.recipe import Recipe
+
+DESCRIPTION = """Train a net on data, into a run folder with a report.
+
+hyperplane train digits
+hyperplane train mnist --net lenet --training.epochs 5
+hyperplane train table.csv --target price --net mlp --net.hidden 32 32
+hyperplane train --recipe runs/digits/recipe.json --name again
+hyperplane train --resume runs/digits"""
+
+
+@dataclass(frozen=True)
+class Train:
+    """What is said beside the recipe's fields."""
+
+    source: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="DATA")] = None
+    """A file, a folder, a known set (hyperplane list data), or with --resume a run folder."""
+    recipe: str | None = None
+    """A recipe's name (hyperplane list recipes), or the recipe.json of another run."""
+    name: str | None = None
+    """Name of the run folder; the data's name where it is left out."""
+    runs: Path = Path("runs")
+    """Where run folders go."""
+    resume: bool = False
+    """Go on with an unfinished run."""
+    overwrite: bool = False
+    """Replace a run of the same name."""
+    download: bool = False
+    """Fetch a known set that is not here, and check its hash."""
+
+
+def main(arguments: list[str]) -> int:
+    """Train, and return the exit status."""
+    asked, said = parse_recipe(Train, "train", without_options(arguments), Recipe(), DESCRIPTION)
+    if not asked.resume:
+        asked, recipe = parse_recipe(Train, "train", arguments, _base(asked, said), DESCRIPTION)
+    elif set(arguments) & {"--help", "-h"}:
+        parse_recipe(Train, "train", arguments, said, DESCRIPTION)
+
+    from hyperplane import api
+    from hyperplane.cli.blocks.screen import TrainingScreen
+    from hyperplane.engine.loop import Interrupted
+
+    if asked.resume:
+        path = _unfinished(asked)
+    elif recipe.data.source:
+        path = asked.runs / (asked.name or api.run_name(recipe))
+    else:
+        raise UserError("train: found no data; name a file, a folder or a known set, such as: hyperplane train digits")
+    screen, command = TrainingScreen(), shlex.join(["hyperplane", "train", *arguments])
+    try:
+        if asked.resume:
+            api.resume(path, command=command, watch=screen)
+        else:
+            api.run_recipe(
+                recipe,
+                runs=asked.runs,
+                name=asked.name,
+                overwrite=asked.overwrite,
+                download=asked.download,
+                command=command,
+                watch=screen,
+            )
+    except Interrupted:
+        screen.stop()
+        print(f"stopped; nothing is lost; to go on, type: hyperplane train --resume {shlex.quote(str(path))}", file=sys.stderr)
+        return STOPPED
+    finally:
+        screen.stop()
+    return 0
+
+
+def _base(asked: Train, said: Recipe) -> Recipe:
+    """Return the recipe that the user starts from: a file's, a named one, or the one for these data and this net."""
+    if asked.recipe is None:
+        found = recipes.find(asked.source or "", said.net.name)
+    elif asked.recipe.endswith(".json"):
+        try:
+            found = recipe_file.from_json(Path(asked.recipe).read_text("utf-8"), asked.recipe)
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{asked.recipe}: cannot be read ({error}); name a recipe.json") from error
+    else:
+        found = recipes.named(asked.recipe)
+    changes = {"data.source": asked.source or found.data.source}
+    for owner in ("net", "task"):  # another net or task than the recipe's has options of its own
+        name = getattr(said, owner).name
+        if name not in (None, getattr(found, owner).name):
+            changes |= {f"{owner}.name": name, f"{owner}.options": {}}
+    return recipe_file.replace(found, changes)
+
+
+def _unfinished(asked: Train) -> Path:
+    """Return the run folder to go on with: the one that is named, or the one that the data's name leads to."""
+    if asked.source is None and asked.name is None:
+        raise UserError("train --resume: found no run; name its folder, such as: hyperplane train --resume runs/digits")
+    if asked.name is None and asked.source is not None and (Path(asked.source) / "recipe.json").is_file():
+        return Path(asked.source)
+    return asked.runs / (asked.name or Path(asked.source or "").stem)

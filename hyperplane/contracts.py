@@ -1,0 +1,229 @@
+"""The words every room speaks: Batch, Output, Source, Net, Task, and what they tell each other.
+
+Shape suffixes: B batch, C channels, H and W pixels, D features, K classes or outputs.
+A field's name ends in its shape: `image_BCHW`, `feature_BD`, `label_B`, `value_BK`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+if TYPE_CHECKING:
+    import torch
+    from matplotlib.figure import Figure
+    from PIL import Image
+    from torch import Tensor, nn
+
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass(slots=True)
+class Batch:
+    """Named tensors of B samples, batch first."""
+
+    fields: dict[str, Tensor]
+    index_B: Tensor
+    """Which samples of the split these are, int64."""
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.fields[name]
+
+    def __len__(self) -> int:
+        return len(self.index_B)
+
+    def take(self, which: Any) -> Batch:
+        """Return the samples at `which` (a slice, or a tensor of positions)."""
+        return Batch({name: value[which] for name, value in self.fields.items()}, self.index_B[which])
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device."""
+        return Batch(
+            {name: value.to(device, non_blocking=True) for name, value in self.fields.items()}, self.index_B.to(device)
+        )
+
+
+@dataclass(slots=True)
+class Output:
+    """What a task's forward gives."""
+
+    loss_B: Tensor
+    """One number per sample; a step minimises their mean."""
+    prediction: Tensor
+    """What the net said, as it said it (logits, standardised values); the task's `decode` and `statistics` read it."""
+    terms: dict[str, Tensor] = field(default_factory=dict)
+    """Named parts of the loss, each of shape (B,)."""
+    taps: dict[str, Tensor] = field(default_factory=dict)
+    """Named intermediate activations, where they were asked for."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a source holds, as JSON-able data: enough to build a net for it and to read new samples of its kind."""
+
+    name: str
+    """What people call it: digits, or the file's or folder's name."""
+    format: str
+    """The file of `hyperplane/data` that opens it and reads further samples of its kind."""
+    kind: Literal["image", "table", "points"]
+    """What one sample looks like to a person."""
+    input: str
+    """Name of the field that a net reads, such as image_BCHW."""
+    target: str
+    """Name of the field to predict, such as label_B or value_BK."""
+    shapes: dict[str, tuple[int, ...]]
+    """Shape of every field without its batch axis."""
+    splits: dict[str, int]
+    """Number of samples in train, validation and test."""
+    classes: tuple[str, ...] = ()
+    """Names of the classes in the order of their labels; empty where the target is a number."""
+    target_names: tuple[str, ...] = ()
+    """Names of the numbers to predict, in order."""
+    target_mean: tuple[float, ...] = ()
+    """Mean of each number to predict, over the training split."""
+    target_std: tuple[float, ...] = ()
+    """Standard deviation of each number to predict, over the training split; never 0."""
+    encoding: dict[str, Any] = field(default_factory=dict)
+    """How a raw sample becomes the input field (mean and std per channel, columns and their categories): the format's own."""
+    hashes: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of each file that was read, or of a folder's listing."""
+    notes: tuple[str, ...] = ()
+    """What was found and what was done about it, one sentence each, for people."""
+
+
+class Source(Protocol):
+    """Samples in splits."""
+
+    description: Description
+
+    def batch(self, split: Split, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None) -> Batch:
+        """Return these samples, on the CPU, ready for a net.
+
+        The same indices and a generator in the same state give the same batch, in any process.
+        """
+        ...
+
+    def sample_name(self, split: Split, index: int) -> str:
+        """Return what a person finds the sample by: a file, a row, a record number."""
+        ...
+
+    def show(self, split: Split, index: int) -> Image.Image | dict[str, str]:
+        """Return the sample as a person sees it: a picture, or a row's columns and values."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sniff:
+    """How sure a format is that a path is its own, and why."""
+
+    score: float
+    """In [0, 1]; 0 where it is not."""
+    reason: str
+    """What was seen, one clause."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with data."""
+
+    where: str
+    """File, with the row or field where there is one."""
+    what: str
+    """What was found, and what was expected."""
+    next: str
+    """What to do."""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}; {self.next}"
+
+
+class Net(Protocol):
+    """A module from one input field to one output tensor; its file ends with `NET = ...`.
+
+    The keyword-only arguments of its constructor are its options.
+    """
+
+    ACCEPTS: ClassVar[tuple[str, ...]]
+    """Names of the input fields it can read."""
+
+    def __init__(self, shape: tuple[int, ...], outputs: int) -> None: ...
+
+    def forward(self, x: Tensor, taps: dict[str, Tensor] | None = None) -> Tensor:
+        """Return (B, outputs); fills `taps` with named activations where it is given."""
+        ...
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a number that judges a net means."""
+
+    name: str
+    unit: str
+    """% for a share in [0, 1], "target" for the target's own unit, or empty."""
+    better: Literal["higher", "lower"]
+    summary: str
+    """What it says, one clause."""
+    share_of: str | None = None
+    """The statistic (true or false per sample) whose share it is, if it is one: its interval is then Wilson's."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A metric's value over a split, with its 95% confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Said:
+    """One sample's truth and what the net said of it, for people."""
+
+    truth: str
+    prediction: str
+    confidence: float | None = None
+    """Probability of the prediction, in [0, 1], where the task gives one."""
+
+
+class Task(Protocol):
+    """A kind of problem: loss, metrics, decoding, drawing. A torch module, so that it may own weights of its own.
+
+    Its file ends with `TASK = ...`; the keyword-only arguments of its constructor are its options.
+    """
+
+    METRICS: ClassVar[tuple[Metric, ...]]
+    """The first is the one that a run is known by."""
+    outputs: int
+    """How many numbers it asks of a net for each sample."""
+
+    def __init__(self, description: Description) -> None: ...
+
+    def forward(self, net: nn.Module, batch: Batch, taps: dict[str, Tensor] | None = None) -> Output:
+        """Return loss and prediction for a batch."""
+        ...
+
+    def predict(self, net: nn.Module, batch: Batch) -> Tensor:
+        """Return the prediction for a batch that has no target."""
+        ...
+
+    def statistics(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+        """Return what the metrics need of each sample, batch first; `loss_B` among them."""
+        ...
+
+    def measure(self, statistics: dict[str, Tensor]) -> dict[str, float]:
+        """Return every metric over the samples whose statistics these are."""
+        ...
+
+    def decode(self, prediction: Tensor) -> list[dict[str, Any]]:
+        """Return what a person wants of each sample, as JSON-able data."""
+        ...
+
+    def tell(self, statistics: dict[str, Tensor], which: list[int]) -> list[Said]:
+        """Return truth and prediction of the samples at these positions of the statistics."""
+        ...
+
+    def draw(self, statistics: dict[str, Tensor]) -> dict[str, Figure]:
+        """Return named pictures of how the net does over a split."""
+        ...

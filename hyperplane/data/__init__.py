@@ -1,0 +1,123 @@
+"""Data: what the formats hold, as sources of batches; one file per format.
+
+`open` takes a path or a known set's name. A format is a module with
+
+- `sniff(path) -> Sniff`: how sure it is that a path is its own, and why;
+- `open(path, recipe) -> Source`; `path` is None for a known set that needs no files;
+- `check(path, recipe) -> list[Problem]`: everything that is wrong;
+- `encode(inputs, description) -> Encoded`: new samples for a net trained on such a source;
+- `KNOWN: dict[str, Known]`, optionally: sets that it knows by name, a literal with constant keys.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from hyperplane import discovery
+from hyperplane.contracts import Description, Problem, Sniff, Source
+from hyperplane.data.blocks import files, pictures
+from hyperplane.data.blocks.encoded import Encoded
+from hyperplane.data.blocks.files import Known, Remote
+from hyperplane.data.blocks.problems import Refusal, hint, quote, unreadable
+from hyperplane.errors import UserError
+from hyperplane.recipe import DataRecipe
+
+__all__ = ["Encoded", "Known", "Remote", "check", "encode", "open", "sniff"]
+
+
+def open(recipe: DataRecipe, *, download: bool = False) -> Source:
+    """Return the samples that a recipe names.
+
+    An existing path wins over a known set's name. Known sets are looked for under HYPERPLANE_DATA, then in the cache
+    (HYPERPLANE_CACHE, else the system's), and fetched into the cache only with `download`.
+
+    Raises UserError where there is no such path or set, no format that reads it, or something wrong with it.
+    """
+    with _naming(recipe.source):
+        module, path = _resolve(recipe, download)
+        return module.open(path, recipe)
+
+
+def check(recipe: DataRecipe) -> list[Problem]:
+    """Return everything that is wrong with the data that a recipe names; empty where nothing is.
+
+    Raises UserError where there is no such path or set, or no format that reads it.
+    """
+    with _naming(recipe.source):
+        module, path = _resolve(recipe, download=False)
+        try:
+            return module.check(path, recipe)
+        except Refusal as refusal:
+            return [refusal.problem]
+
+
+def sniff(path: Path) -> list[tuple[str, Sniff]]:
+    """Return how sure each format is that a path is its own, and why, best first."""
+    found: list[tuple[str, Sniff]] = []
+    for entry in discovery.entries("data"):
+        try:
+            found.append((entry, discovery.load("data", entry).sniff(path)))
+        except ImportError as error:
+            found.append((entry, Sniff(0.0, f"cannot be imported ({error})")))
+    return sorted(found, key=lambda item: -item[1].score)
+
+
+def encode(inputs: Sequence[Path] | bytes, description: Description) -> Encoded:
+    """Return new samples as inputs of a net trained on what `description` describes.
+
+    `inputs`: files (and for pictures, folders), or the bytes from standard input. Nothing is decoded before a batch is
+    asked for. Raises UserError for an empty input, and for a file that cannot be read, which it names.
+    """
+    with _naming("the inputs"):
+        return discovery.load("data", description.format).encode(inputs, description)
+
+
+@contextmanager
+def _naming(source: str) -> Iterator[None]:
+    """Turn what the system refuses into a UserError that names the path."""
+    try:
+        yield
+    except OSError as error:
+        raise unreadable(Path(os.fsdecode(error.filename or source)), error) from error
+
+
+def _resolve(recipe: DataRecipe, download: bool) -> tuple[ModuleType, Path | None]:
+    """Return the format and the path of what a recipe names; the path is None for a set that needs no files."""
+    forced = None if recipe.format == "auto" else discovery.load("data", recipe.format)
+    if not recipe.source or "\0" in recipe.source:
+        raise UserError("data.source: names nothing, expected a path or a known set; type: hyperplane list data")
+    pictures.check_size(recipe.size)
+    path = Path(os.path.expanduser(recipe.source))
+    if _exists(path):
+        return forced or _format_of(path), path
+    owners = {known: e.name for e in discovery.entries("data").values() for known in e.variants}
+    if recipe.source not in owners:
+        raise UserError(f"there is no file, folder or known set {quote(recipe.source)}; {hint(recipe.source, owners)}")
+    module = discovery.load("data", owners[recipe.source])
+    known: Known = module.KNOWN[recipe.source]
+    if not known.folder:
+        return module, None
+    folder = files.locate(recipe.source, known, lambda held: module.sniff(held).score == 1.0, download)
+    return forced or module, folder
+
+
+def _exists(path: Path) -> bool:
+    """Say whether a path leads anywhere; raises OSError where the system will not tell, unlike `Path.exists`."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _format_of(path: Path) -> ModuleType:
+    found = sniff(path)
+    best, why = found[0]
+    if why.score == 0:
+        said = "; ".join(f"{entry}: {seen.reason}" for entry, seen in found)
+        raise Refusal(path, f"is nothing that a data format reads ({said})", "see hyperplane list data")
+    return discovery.load("data", best)

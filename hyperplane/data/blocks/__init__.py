@@ -1,0 +1,1 @@
+"""What the data formats share: pictures, tables, splits, files, and how to say what is wrong."""

@@ -1,0 +1,322 @@
+"""Folders of pictures: a folder for each class, with train, val and test folders above them or not.
+
+Pictures of any size, grey or colour, 8 or 16 bits, are read when they are needed. A split that has no folder of its own
+is taken from the training pictures where no split has one; where there is train but no val, validation is taken from
+train. Where all pictures have one size, nearly square and at most 512 pixels, that is the size; else 64 pixels, or less
+where the pictures are smaller. `hyperplane.data.blocks.pictures` says how pixels become numbers.
+
+Shape suffixes: B batch, C channels, H and W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from hyperplane.contracts import Batch, Description, Problem, Sniff, Split
+from hyperplane.data.blocks import files, pictures, splits
+from hyperplane.data.blocks.encoded import Encoded
+from hyperplane.data.blocks.pictures import Header
+from hyperplane.data.blocks.problems import Refusal, name, options, quote, some, stop
+from hyperplane.recipe import DataRecipe
+
+SPLIT_NAMES: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+IMAGE_NAMES = frozenset({"images", "image", "imgs", "img"})
+MASK_NAMES = frozenset({"masks", "mask", "labels", "annotations", "segmentation", "groundtruth", "gt"})
+DEFAULT_SIZE, LARGEST_DEFAULT = 64, 512
+STATISTICS_PICTURES = 2000
+SKIP = ", or leave bad files out with --data.skip-bad"
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """Pictures in class folders, read when they are needed."""
+
+    description: Description
+    root: Path
+    files: dict[Split, list[str]]
+    """Paths below the root."""
+    labels: dict[Split, Tensor]
+    """int64, positions in the description's classes."""
+
+    def batch(self, split: Split, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None) -> Batch:
+        """Return these samples, decoded now: image_BCHW float32, normalised, and label_B; nothing is left to chance.
+
+        Raises UserError for a file that cannot be decoded any more.
+        """
+        index_B = torch.as_tensor(indices, dtype=torch.int64)
+        paths = [self.root / self.files[split][index] for index in index_B.tolist()]
+        shape = self.description.shapes["image_BCHW"]
+        image_BCHW = pictures.read_batch(paths, shape, self.description.encoding)
+        return Batch({"image_BCHW": image_BCHW, "label_B": self.labels[split][index_B]}, index_B)
+
+    def sample_name(self, split: Split, index: int) -> str:
+        """Return the picture's path below the folder."""
+        return self.files[split][index]
+
+    def show(self, split: Split, index: int) -> Image.Image:
+        """Return the picture at its own size."""
+        return pictures.show(self.root / self.files[split][index])
+
+
+@dataclass
+class _Found:
+    """What a folder holds."""
+
+    classes: list[str] = field(default_factory=list)
+    samples: dict[Split, list[tuple[Path, int]]] = field(default_factory=dict)
+    headers: dict[Path, Header] = field(default_factory=dict)
+    has_splits: bool = False
+    notes: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def sniff(path: Path) -> Sniff:
+    """Say how sure it is that a path is a folder of pictures, and why."""
+    if not path.is_dir():
+        return Sniff(0.0, "is not a folder")
+    folders = files.subfolders(path)
+    if _is_pairs(folders):
+        return Sniff(0.3, "folders of images and of masks")
+    inner = [s for f in folders for s in files.subfolders(f)] if _split_folders(folders) else folders
+    classes = sorted({f.name for f in inner if any(map(pictures.is_picture, files.walk(f)))})
+    if classes:
+        return Sniff(0.9, f"class folders of pictures: {some(classes, 3)}")
+    if any(map(pictures.is_picture, files.walk(path))):
+        return Sniff(0.2, "pictures without class folders")
+    return Sniff(0.0, "holds no pictures")
+
+
+def open(path: Path, recipe: DataRecipe) -> FolderSource:
+    """Return the folder as a source; raises UserError for the first file or folder that is wrong.
+
+    Every file's header is looked at; with `recipe.skip_bad` every file is decoded, and the bad ones are left out.
+    """
+    options(recipe.options, {})
+    found = _find(path)
+    bad = _look(path, found, decode=recipe.skip_bad)
+    if recipe.skip_bad and bad:
+        below = [problem.where.removeprefix(f"{name(path)}/") for problem in bad]
+        found.notes.append(f"{len(bad)} bad files were left out: {some(below, 50)}.")
+    stop(found.problems if recipe.skip_bad else [*found.problems, *bad])
+    _require_classes(path, found)
+    held = _split(path, recipe, found)
+    train = held["train"]
+    channels = _channels(found)
+    side = recipe.size or _side(found)
+    _note_sizes(found, side)
+    mean_C, std_C = _statistics([file for file, _ in train], channels, side)
+    if len(train) > STATISTICS_PICTURES:
+        found.notes.append(f"Mean and deviation are those of {STATISTICS_PICTURES:,} training pictures, evenly spaced.")
+    listing = [(_below(path, file), file.stat().st_size) for part in held.values() for file, _ in part]
+    found.notes.append("The folder's hash is that of its files' paths and sizes.")
+    description = Description(
+        name=path.resolve().name,
+        format="folder",
+        kind="image",
+        input="image_BCHW",
+        target="label_B",
+        shapes={"image_BCHW": (channels, side, side), "label_B": ()},
+        splits={part: len(samples) for part, samples in held.items()},
+        classes=tuple(found.classes),
+        encoding=pictures.encoding(mean_C, std_C),
+        hashes={path.resolve().name: files.sha256_of_listing(listing)},
+        notes=tuple(found.notes),
+    )
+    return FolderSource(
+        description,
+        path.absolute(),
+        {part: [_below(path, file) for file, _ in samples] for part, samples in held.items()},
+        {part: torch.tensor([label for _, label in samples], dtype=torch.int64) for part, samples in held.items()},
+    )
+
+
+def check(path: Path, recipe: DataRecipe) -> list[Problem]:
+    """Return everything that is wrong with the folder; decodes every picture."""
+    options(recipe.options, {})
+    found = _find(path)
+    problems = [*found.problems, *_look(path, found, decode=True)]
+    try:
+        _require_classes(path, found)
+        _split(path, recipe, found)
+    except Refusal as refusal:
+        problems += [] if found.problems else [refusal.problem]
+    return problems
+
+
+def encode(inputs: Sequence[Path] | bytes, description: Description) -> Encoded:
+    """Return pictures as inputs of a net trained on a folder: files, folders of them, or one picture's bytes."""
+    return pictures.encode(inputs, description)
+
+
+def _find(path: Path) -> _Found:
+    """List a folder's pictures by split and class; what is wrong with its layout becomes problems."""
+    found = _Found()
+    if not path.is_dir():
+        raise Refusal(path, "is not a folder, expected one with a folder for each class", "name the folder")
+    folders = files.subfolders(path)
+    if _is_pairs(folders):
+        what = f"holds {some(f.name for f in folders)}: these look like image/mask pairs, which are not read yet"
+        raise Refusal(path, what, "for classification, put each class's pictures into a folder of its own")
+    parts = _split_folders(folders)
+    found.has_splits = bool(parts)
+    trees: dict[Split, Path] = parts or {"train": path}
+    for part in ("train", "validation", "test"):
+        found.samples[part] = []
+    others: list[str] = []
+    loose: list[str] = []
+    for part, tree in sorted(trees.items(), key=lambda item: item[0] != "train"):
+        loose += [_below(path, f) for f in sorted(tree.iterdir()) if f.is_file() and pictures.is_picture(f)]
+        for folder in files.subfolders(tree):
+            held = list(files.walk(folder))
+            others += [_below(path, f) for f in held if not pictures.is_picture(f)]
+            _add_class(path, folder, part, [f for f in held if pictures.is_picture(f)], found)
+    if others:
+        found.notes.append(f"{len(others)} files that are not pictures were left alone: {some(others)}.")
+    if loose and found.classes:
+        found.notes.append(f"{len(loose)} pictures outside class folders were left out: {some(loose)}.")
+    if parts:
+        outside = [f.name for f in folders if f not in parts.values()]
+        found.notes += [f"Folders beside train were left out: {some(outside)}."] if outside else []
+    return found
+
+
+def _add_class(path: Path, folder: Path, part: Split, held: list[Path], found: _Found) -> None:
+    if not held:
+        found.notes.append(f"Folder {quote(_below(path, folder))} holds no picture and was left out.")
+    elif part == "train" or folder.name in found.classes:
+        if folder.name not in found.classes:
+            found.classes.append(folder.name)
+        label = found.classes.index(folder.name)
+        found.samples[part] += [(file, label) for file in held]
+    else:
+        what = f"holds pictures of class {quote(folder.name)}, which the training folder lacks"
+        found.problems.append(Problem(name(folder), what, "add the class to the training folder, or delete it here"))
+
+
+def _look(path: Path, found: _Found, *, decode: bool) -> list[Problem]:
+    """Fill in every picture's header, leave out the bad ones, and return what is wrong with them."""
+    bad: list[Problem] = []
+    for part, samples in found.samples.items():
+        good: list[tuple[Path, int]] = []
+        for file, label in samples:
+            try:
+                found.headers[file] = pictures.read_header(file)
+                if decode:
+                    pictures.decode_fully(file)
+                good.append((file, label))
+            except Refusal as refusal:
+                found.headers.pop(file, None)
+                problem = refusal.problem
+                bad.append(Problem(problem.where, problem.what, problem.next + SKIP))
+        found.samples[part] = good
+    return bad
+
+
+def _require_classes(path: Path, found: _Found) -> None:
+    seen = {found.classes[label] for _, label in found.samples["train"]}
+    if not seen:
+        what = "holds no class folders of pictures to train on"
+        raise Refusal(path, what, "put each class's pictures into a folder of its own, such as cat/ and dog/")
+    if len(seen) == 1:
+        what = f"has one class only, {quote(*seen)}, expected two or more class folders"
+        raise Refusal(path, what, "add a folder of pictures of another class")
+    empty = set(found.classes) - seen
+    if empty:
+        raise Refusal(
+            path, f"has no readable picture to train on of {some(sorted(empty))}", "add some, or delete the folder"
+        )
+
+
+def _split(path: Path, recipe: DataRecipe, found: _Found) -> dict[Split, list[tuple[Path, int]]]:
+    """Return each split's pictures: as the folders say, and the rest by the recipe's shares and seed."""
+    given: list[Split] = [part for part in ("validation", "test") if found.samples[part]]
+    shares = replace(
+        recipe,
+        validation=0.0 if "validation" in given else recipe.validation,
+        test=0.0 if found.has_splits else recipe.test,
+    )
+    train = found.samples["train"]
+    labels = np.array([label for _, label in train])
+    parts = splits.split(shares, len(train), labels, name(path))
+    held: dict[Split, list[tuple[Path, int]]] = {part: [train[i] for i in which] for part, which in parts.items()}
+    for part in given:
+        held[part] = found.samples[part]
+    if found.has_splits and "validation" not in given:
+        found.notes.append(f"There is no val folder, so {len(held['validation'])} training pictures validate.")
+    if found.has_splits and "test" not in given:
+        found.notes.append("There is no test folder with class folders, so there is no test split.")
+    return held
+
+
+def _channels(found: _Found) -> int:
+    """Return 1 where every picture is grey, else 3; notes a mixture."""
+    grey = sum(header.grey for header in found.headers.values())
+    if 0 < grey < len(found.headers):
+        found.notes.append(f"{grey} of {len(found.headers)} pictures are grey; all are read as colour.")
+    return 1 if grey == len(found.headers) else 3
+
+
+def _side(found: _Found) -> int:
+    """Return the side of the square that pictures are resized to."""
+    sizes = {(header.width, header.height) for header in found.headers.values()}
+    width, height = next(iter(sizes))
+    short = min(width, height)
+    if len(sizes) == 1 and short >= 0.8 * max(width, height) and short <= LARGEST_DEFAULT:
+        return short
+    shorts = sorted(min(header.width, header.height) for header in found.headers.values())
+    return min(DEFAULT_SIZE, shorts[len(shorts) // 2])
+
+
+def _note_sizes(found: _Found, side: int) -> None:
+    sizes = {(header.width, header.height) for header in found.headers.values()}
+    if sizes != {(side, side)}:
+        had = (
+            "Pictures of {} x {} pixels".format(*next(iter(sizes)))
+            if len(sizes) == 1
+            else f"Pictures of {len(sizes)} different sizes"
+        )
+        found.notes.append(f"{had} are scaled until the shorter side has {side} pixels, and the middle square is kept.")
+
+
+def _statistics(train: list[Path], channels: int, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of each channel, over at most 2,000 evenly spaced pictures."""
+    count = min(len(train), STATISTICS_PICTURES)
+    sums_C, squares_C = np.zeros(channels), np.zeros(channels)
+    for i in range(count):
+        image_CHW = pictures.read(train[i * len(train) // count], channels, (side, side)).astype(np.float64)
+        sums_C += image_CHW.mean((1, 2))
+        squares_C += (image_CHW**2).mean((1, 2))
+    mean_C = sums_C / count
+    return mean_C, np.sqrt(np.maximum(squares_C / count - mean_C**2, 0.0))
+
+
+def _split_folders(folders: list[Path]) -> dict[Split, Path]:
+    """Return the folders of the splits; none where there is no folder to train on."""
+    parts: dict[Split, Path] = {SPLIT_NAMES[f.name.lower()]: f for f in folders if f.name.lower() in SPLIT_NAMES}
+    if "train" not in parts or not (files.subfolders(parts["train"]) or len(parts) == len(folders)):
+        return {}  # where train holds pictures itself, beside folders of other names, it is a class
+    return parts
+
+
+def _is_pairs(folders: list[Path]) -> bool:
+    names = {folder.name.lower() for folder in folders}
+    return bool(names & IMAGE_NAMES and names & MASK_NAMES)
+
+
+def _below(path: Path, file: Path) -> str:
+    return file.relative_to(path).as_posix()

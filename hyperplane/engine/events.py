@@ -1,0 +1,66 @@
+"""What a run tells whoever watches it: the command line draws it, a program may log it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hyperplane.contracts import Description, Measured, Metric
+from hyperplane.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Started:
+    """Training is about to begin."""
+
+    path: Path
+    recipe: Recipe
+    description: Description
+    metrics: tuple[Metric, ...]
+    parameters: int
+    hardware: str
+    """Device, numbers and memory order, and why."""
+    step: int
+    """0, or where a resumed run goes on."""
+    steps: int
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """Some steps were made."""
+
+    step: int
+    epoch: float
+    loss: float
+    """Mean over the steps since the last event."""
+
+
+@dataclass(frozen=True)
+class Validated:
+    """The validation split was looked at."""
+
+    step: int
+    epoch: float
+    values: dict[str, float]
+    """The loss and every metric."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The run folder is complete."""
+
+    path: Path
+    split: str
+    samples: int
+    metrics: dict[str, Measured]
+    kinds: tuple[Metric, ...]
+    """What each metric means."""
+    seconds: float
+    """Spent in training, over all resumptions."""
+    report: Path
+
+
+Event = Started | Stepped | Validated | Finished
+Watch = Callable[[Event], Any]

@@ -1,0 +1,253 @@
+"""The training loop: w ← w − rate · gradient of the batch's mean loss, and what is looked at along the way."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hyperplane.engine import checkpoints, evaluation, optimizers
+from hyperplane.engine.averages import MovingAverage
+from hyperplane.engine.chance import generator, mix
+from hyperplane.engine.feed import Feed
+from hyperplane.engine.model import Model
+from hyperplane.engine.parallel import Processes
+from hyperplane.engine.schedules import multiple
+from hyperplane.errors import UserError
+from hyperplane.nets.blocks.chance import ChanceLayer
+from hyperplane.recipe import Recipe
+
+LOG_STEPS = 50
+"""Steps between two looks at the loss, at most: each look waits for the device."""
+
+Record = dict[str, Any]
+
+
+class Interrupted(Exception):
+    """The run was asked to stop, and has written a checkpoint."""
+
+
+@dataclass
+class State:
+    """Where a run is, besides its tensors."""
+
+    step: int = 0
+    """Steps made."""
+    seconds: float = 0.0
+    """Spent in training, before this process began."""
+    best_loss: float = math.inf
+    """The least validation loss, where patience is limited."""
+    stale: int = 0
+    """Looks at the validation split since then."""
+    stopped: bool = False
+    """Whether patience ran out."""
+    average_updates: int = 0
+    losses: list[float] = field(default_factory=list)
+    """Of the steps since the last record."""
+
+
+class Loop:
+    """One run from a step to its end; everything it needs is given, so that it reads like what it does."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        model: Model,
+        train: Feed,
+        validation: Feed | None,
+        processes: Processes,
+        checkpoint: Path,
+        record: Callable[[Record], None],
+        wanted: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Set up a run.
+
+        `record` is called with every record of metrics.jsonl; `wanted` says, between steps, whether to stop.
+        """
+        assert recipe.training.batch is not None and recipe.training.epochs is not None, "the recipe was completed before"
+        self.recipe, self.model, self.train, self.validation = recipe, model, train, validation
+        self.processes, self.folder, self.record, self.wanted = processes, checkpoint, record, wanted
+        self.precision = train.precision
+        self.batch = recipe.training.batch
+        self.per_epoch = train.per_epoch(self.batch)
+        self.steps = recipe.training.epochs * self.per_epoch
+        self.state = State()
+        model.to(self.precision.device, memory_format=self.precision.memory_format)  # pyright: ignore[reportCallIssue]
+        self.wrapped = processes.wrap(model)
+        self.optimizer = optimizers.build(recipe.optimizer, model)
+        decay = recipe.training.ema
+        self.average = MovingAverage(model, decay) if decay is not None else None
+        self.best: dict[str, Tensor] = {}
+        self.chance = generator(recipe.seed, "layers", device=self.precision.device)
+        layers = [layer for layer in model.modules() if isinstance(layer, ChanceLayer)]
+        for layer in layers:
+            layer.generator = self.chance
+        self.draws = bool(layers)
+        self.begun: float | None = None
+        self.saved = 0.0
+
+    def run(self) -> None:
+        """Train to the end, or raise: Interrupted where it was asked to stop, UserError where the loss is not finite."""
+        state, training = self.state, self.recipe.training
+        self.begun = self.saved = time.monotonic()
+        if state.step < self.steps and not state.stopped:
+            self._steps()
+            self.save()
+        if training.patience is not None and self.best:
+            self.model.load_state_dict(self.best, strict=False)
+        elif self.average is not None:
+            self.model.load_state_dict(self.average.tensors(), strict=False)
+        self.state.seconds, self.begun = self.seconds, None
+
+    def _steps(self) -> None:
+        state, recipe, model = self.state, self.recipe, self.wrapped
+        peak, clip = recipe.optimizer.learning_rate or 0.0, recipe.optimizer.clip
+        weights = [p for p in self.model.parameters() if p.requires_grad]
+        groups, step_weights = self.optimizer.param_groups, self.optimizer.step
+        autocast, average, after_step = self.precision.autocast, self.average, getattr(self.model.task, "after_step", None)
+        log_steps = min(LOG_STEPS, self.per_epoch)
+        look_steps = self.per_epoch * recipe.training.evaluate_every
+        share = min(self.batch, self.train.length) // self.processes.world
+        mean_B = torch.full((share,), 1 / share, device=self.precision.device)
+        losses: list[Tensor] = []
+        self.model.train()
+        for batch in self.train.steps(recipe.seed, self.batch, state.step, self.steps):
+            rate = peak * multiple(recipe.schedule, state.step, self.steps)
+            for group in groups:
+                group["lr"] = rate
+            if self.draws:
+                self.chance.manual_seed(mix(recipe.seed, "layers", state.step, self.processes.rank))
+            with autocast():
+                loss_B = model(batch).loss_B
+            torch.autograd.backward(loss_B, mean_B)
+            if clip is not None:
+                nn.utils.clip_grad_norm_(weights, clip)
+            step_weights()
+            for weight in weights:
+                weight.grad = None
+            if average is not None:
+                average.update()
+            if after_step is not None:
+                after_step(self.model.net, state.step)
+            losses.append(loss_B.detach())
+            state.step += 1
+            if state.step % log_steps == 0 or state.step == self.steps:
+                self._log(self.state.losses + self._means(losses), rate)
+                losses, self.state.losses = [], []
+            if self.validation is not None and (state.step % look_steps == 0 or state.step == self.steps):
+                self._validate()
+                if state.stopped:
+                    return
+            self._pause(losses)
+
+    def _log(self, losses: list[float], rate: float) -> None:
+        self.record(
+            {
+                "kind": "step",
+                "step": self.state.step,
+                "epoch": self.state.step / self.per_epoch,
+                "loss": math.fsum(losses) / len(losses),
+                "learning_rate": rate,
+                "seconds": self.seconds,
+            }
+        )
+
+    def _means(self, losses: list[Tensor]) -> list[float]:
+        """Return the mean loss of each of the last steps, over all processes; raises UserError where one is not finite."""
+        if not losses:
+            return []
+        values = self.processes.mean(torch.stack(losses).float().mean(dim=1)).tolist()
+        for k, value in enumerate(values):
+            if not math.isfinite(value):
+                self._explain_divergence(self.state.step - len(values) + k)
+        return values
+
+    def _explain_divergence(self, step: int) -> None:
+        source, split = self.train.source, self.train.split
+        names = [source.sample_name(split, i) for i in self.train.indices(self.recipe.seed, self.batch, step)[:3].tolist()]
+        rate = self.recipe.optimizer.learning_rate
+        raise UserError(
+            f"step {step + 1}: the loss is not finite (batch of {', '.join(names)}, ...); the last checkpoint is kept; "
+            f"type the command again with --overwrite and a lower --optimizer.learning-rate (it was {rate:g}) "
+            "or with --optimizer.clip 1"
+        )
+
+    def _validate(self) -> None:
+        assert self.validation is not None
+        state = self.state
+        if self.average is not None:
+            with self.average.swapped_in():
+                gathered = evaluation.statistics(self.model, self.validation)
+        else:
+            gathered = evaluation.statistics(self.model, self.validation)
+        values = {"loss": gathered["loss_B"].double().mean().item(), **self.model.judge.measure(gathered)}
+        self.record({"kind": "validation", "step": state.step, "epoch": state.step / self.per_epoch, **values})
+        if self.recipe.training.patience is None:
+            return
+        if values["loss"] < state.best_loss:
+            state.best_loss, state.stale = values["loss"], 0
+            kept = self.average.tensors() if self.average is not None else dict(self.model.state_dict())
+            self.best = {name: tensor.detach().clone() for name, tensor in kept.items()}
+        else:
+            state.stale += 1
+            state.stopped = state.stale >= self.recipe.training.patience
+
+    def _pause(self, losses: list[Tensor]) -> None:
+        """Between two steps: write a checkpoint if one is due, and stop if that is wanted."""
+        if self.processes.world > 1 and losses:
+            return  # processes agree at the steps where all of them log
+        due = time.monotonic() - self.saved >= self.recipe.training.checkpoint_seconds
+        wanted = self.wanted()
+        if self.processes.world > 1:
+            due, wanted = self.processes.any(due), self.processes.any(wanted)
+        if due or wanted:
+            self.state.losses += self._means(losses)
+            losses.clear()
+            self.save()
+        if wanted:
+            raise Interrupted
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds spent in training so far, over all resumptions."""
+        return self.state.seconds + (time.monotonic() - self.begun if self.begun is not None else 0.0)
+
+    def save(self) -> None:
+        """Write a checkpoint of the run as it is."""
+        tensors = {f"model.{n}": t for n, t in self.model.state_dict().items()}
+        tensors |= {f"optimizer.{n}": t for n, t in optimizers.state_tensors(self.optimizer).items()}
+        tensors |= {f"best.{n}": t for n, t in self.best.items()}
+        if self.average is not None:
+            tensors |= {f"average.{n}": t for n, t in self.average.tensors().items()}
+            self.state.average_updates = self.average.updates
+        state = {**asdict(self.state), "seconds": self.seconds}
+        if math.isinf(state["best_loss"]):
+            state["best_loss"] = None
+        if self.processes.leads:
+            checkpoints.save(self.folder, tensors, state)
+        self.saved = time.monotonic()
+
+    def restore(self) -> None:
+        """Go on from the last checkpoint, if there is one."""
+        found = checkpoints.load(self.folder)
+        if found is None:
+            return
+        tensors, state = found
+        if state["best_loss"] is None:
+            state["best_loss"] = math.inf
+        self.state = State(**state)
+        self.model.load_state_dict(_under("model.", tensors))
+        optimizers.load_state_tensors(self.optimizer, _under("optimizer.", tensors))
+        self.best = {n: t.to(self.precision.device) for n, t in _under("best.", tensors).items()}
+        if self.average is not None:
+            self.average.load(_under("average.", tensors), self.state.average_updates)
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}

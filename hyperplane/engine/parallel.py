@@ -1,0 +1,81 @@
+"""Many processes, one run: torchrun's environment, the wrapped module, sums over processes.
+
+Every process takes its slice of each global batch; the mean of the slices' gradients is the global batch's gradient.
+Small enough to be replaced.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Which of how many processes this is."""
+
+    rank: int = 0
+    world: int = 1
+    local_rank: int = 0
+
+    @property
+    def leads(self) -> bool:
+        """Return whether this process writes the run folder and talks to the user."""
+        return self.rank == 0
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """Return the module with its gradients averaged over the processes."""
+        return DistributedDataParallel(module) if self.world > 1 else module
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Return the processes' mean of a tensor."""
+        if self.world > 1:
+            dist.all_reduce(values)
+            values = values / self.world
+        return values
+
+    def any(self, flag: bool) -> bool:
+        """Return whether any process says so."""
+        if self.world == 1:
+            return flag
+        said = torch.tensor(float(flag))
+        dist.all_reduce(said, dist.ReduceOp.MAX)
+        return bool(said.item())
+
+    def broadcast(self, value: Any) -> Any:
+        """Return the leading process' value of a small JSON-able object."""
+        if self.world == 1:
+            return value
+        held = [value]
+        dist.broadcast_object_list(held)
+        return held[0]
+
+    def concatenate(self, parts: dict[str, Tensor], order_B: Tensor) -> dict[str, Tensor]:
+        """Return every process' samples joined, sorted by `order_B` (int64, each process' own)."""
+        if self.world == 1:
+            return parts
+        gathered: list[Any] = [None] * self.world
+        dist.all_gather_object(gathered, (parts, order_B))
+        order = torch.cat([o for _, o in gathered]).argsort()
+        return {name: torch.cat([p[name] for p, _ in gathered])[order] for name in parts}
+
+
+@contextmanager
+def processes() -> Iterator[Processes]:
+    """Join the other processes that torchrun started, if it did, and leave them at the end."""
+    if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
+        yield Processes()
+        return
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield Processes(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", 0)))
+    finally:
+        dist.destroy_process_group()

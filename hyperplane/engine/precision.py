@@ -1,0 +1,61 @@
+"""In which numbers, in which memory order and where to compute: a rule, so that the same machine chooses the same.
+
+The rule's CPU half is measured by benchmarks/precision.py.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from hyperplane.errors import UserError
+from hyperplane.recipe import HardwareRecipe
+
+
+@dataclass(frozen=True)
+class Precision:
+    """What was chosen, and why."""
+
+    device: torch.device
+    dtype: torch.dtype
+    channels_last: bool
+    why: str
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context of a forward pass; a null one in float32, since entering autocast costs time."""
+        return nullcontext() if self.dtype is torch.float32 else torch.autocast(self.device.type, self.dtype)
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """Return the memory order of images and convolutions."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+
+def choose(hardware: HardwareRecipe, net: nn.Module, local_rank: int = 0) -> Precision:
+    """Return device, number type and memory order for a net.
+
+    Raises UserError where CUDA is asked for and absent.
+    """
+    cuda = torch.cuda.is_available()
+    if hardware.device == "cuda" and not cuda:
+        raise UserError("hardware.device: found cuda, but torch sees no CUDA device here; type: --hardware.device cpu")
+    device = torch.device("cuda", local_rank) if cuda and hardware.device != "cpu" else torch.device("cpu")
+    convolves = any(isinstance(m, nn.Conv2d) for m in net.modules())
+    why = []
+    if hardware.precision == "auto":
+        halved = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        dtype = torch.bfloat16 if halved else torch.float32
+        why.append("bfloat16 on CUDA" if halved else "float32 on a CPU, where bfloat16 did not pay for nets this small")
+    else:
+        dtype = getattr(torch, hardware.precision)
+        why.append(f"{hardware.precision} asked for")
+    if hardware.channels_last == "auto":
+        channels_last = convolves
+        why.append("channels last, since it convolves" if convolves else "no convolution")
+    else:
+        channels_last = hardware.channels_last == "yes"
+        why.append(f"channels last {hardware.channels_last}: asked for")
+    return Precision(device, dtype, channels_last, "; ".join(why))

@@ -1,0 +1,191 @@
+"""One run, from a complete recipe and its data to a complete run folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from hyperplane.contracts import Source, Split
+from hyperplane.engine import environment, evaluation, model, precision
+from hyperplane.engine.events import Finished, Started, Stepped, Validated, Watch
+from hyperplane.engine.feed import Feed
+from hyperplane.engine.loop import Loop, Record
+from hyperplane.engine.parallel import Processes, processes
+from hyperplane.errors import UserError
+from hyperplane.recipe import Recipe
+from hyperplane.runs import report
+from hyperplane.runs.folder import RunFolder
+from hyperplane.runs.records import Wrong
+from hyperplane.tasks.blocks import figures
+
+WORST = 24
+"""Samples with the greatest loss that the report shows."""
+
+
+def fit(recipe: Recipe, source: Source, folder: RunFolder, command: str, watch: Watch = lambda event: None) -> None:
+    """Train what the recipe says and complete the run folder; goes on from its checkpoint, if it has one.
+
+    Arguments: a complete recipe; the data it names; the folder, made by `prepare`; what the user typed; who is told.
+    Raises UserError (a loss that is not finite, a full disk, a batch that the processes cannot share) and Interrupted.
+    """
+    with processes() as here, stop_wanted() as wanted:
+        _Run(recipe, source, folder, here, wanted, watch if here.leads else lambda event: None).complete(command)
+
+
+def prepare(path: Path, recipe: Recipe, overwrite: bool) -> RunFolder:
+    """Return the new folder of a run, with its recipe; of many processes, one makes it.
+
+    Raises UserError where something is in the way.
+    """
+    if int(os.environ.get("RANK", "0")) != 0:
+        return RunFolder(path)
+    folder = RunFolder.create(path, overwrite)
+    folder.write_recipe(recipe)
+    return folder
+
+
+class _Run:
+    """What the steps of completing a run share."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        source: Source,
+        folder: RunFolder,
+        here: Processes,
+        wanted: Callable[[], bool],
+        watch: Watch,
+    ) -> None:
+        training = recipe.training
+        assert training.batch is not None and training.epochs is not None, "the recipe was completed before"
+        if training.batch % here.world:
+            raise UserError(
+                f"training.batch: found {training.batch}, expected a multiple of the {here.world} processes; "
+                f"type: --training.batch {-(-training.batch // here.world) * here.world}"
+            )
+        self.recipe, self.source, self.folder, self.here, self.watch = recipe, source, folder, here, watch
+        self.model = model.build(recipe, source.description)
+        self.precision = precision.choose(recipe.hardware, self.model, here.local_rank)
+        splits = source.description.splits
+        validation = self.feed("validation") if splits.get("validation") else None
+        self.loop = Loop(
+            recipe, self.model, self.feed("train"), validation, here, folder.checkpoint, self.record, wanted
+        )
+
+    def feed(self, split: Split) -> Feed:
+        data = self.recipe.data
+        return Feed(self.source, split, self.precision, data.workers, data.memory_gb, self.here)
+
+    def complete(self, command: str) -> None:
+        """Train from the last checkpoint on, judge the net, and write what is left to write."""
+        self.loop.restore()
+        if self.here.leads:
+            self.folder.write_description(self.source.description)
+            self.folder.write_environment(environment.describe(self.precision, command))
+            self.folder.truncate_metrics(self.loop.state.step)
+        self.watch(self.started())
+        self.loop.run()
+        split: Split = "test" if self.source.description.splits.get("test") else "validation"
+        gathered = evaluation.statistics(self.model, self.feed(split))
+        if self.here.leads:
+            self.finish(split, gathered)
+
+    def record(self, record: Record) -> None:
+        """Write one record of the loop and tell whoever watches."""
+        if not self.here.leads:
+            return
+        self.folder.append_metrics(record)
+        if record["kind"] == "step":
+            self.watch(Stepped(record["step"], record["epoch"], record["loss"]))
+        else:
+            values = {name: value for name, value in record.items() if name not in ("kind", "step", "epoch")}
+            self.watch(Validated(record["step"], record["epoch"], values))
+
+    def started(self) -> Started:
+        return Started(
+            self.folder.path,
+            self.recipe,
+            self.source.description,
+            self.model.judge.METRICS,
+            self.parameters,
+            f"{self.precision.device}, {torch.get_num_threads()} threads, {self.precision.why}",
+            self.loop.state.step,
+            self.loop.steps,
+        )
+
+    @property
+    def parameters(self) -> int:
+        return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+
+    def finish(self, split: Split, gathered: dict[str, Tensor]) -> None:
+        """Write weights, judgement, pictures and report; the manifest comes last and makes the folder a finished run."""
+        folder, metrics, seconds = self.folder, evaluation.measure(self.model.judge, gathered), self.loop.seconds
+        samples = len(gathered["loss_B"])
+        folder.write_model(self.model.state_dict())
+        folder.write_evaluation(gathered, split)
+        folder.append_metrics(
+            {
+                "kind": "result",
+                "split": split,
+                "samples": samples,
+                "metrics": {name: {"value": m.value, "low": m.low, "high": m.high} for name, m in metrics.items()},
+                "seconds": seconds,
+                "parameters": self.parameters,
+                "steps": self.loop.state.step,
+            }
+        )
+        folder.plots.mkdir(exist_ok=True)
+        for name, figure in self.model.judge.draw(gathered).items():
+            figures.save(figure, folder.plots / f"{name}.svg")
+        self.keep_worst(split, gathered)
+        folder.finish()
+        written = report.write(folder.path)
+        self.watch(Finished(folder.path, split, samples, metrics, self.model.judge.METRICS, seconds, written))
+
+    def keep_worst(self, split: Split, gathered: dict[str, Tensor]) -> None:
+        """Write the samples with the greatest loss as a person sees them."""
+        order = gathered["loss_B"].argsort(descending=True, stable=True)[:WORST].tolist()
+        task = self.model.judge
+        told = task.tell(gathered, order)
+        worst = []
+        for rank, (index, said) in enumerate(zip(order, told, strict=True)):
+            shown = self.source.show(split, index)
+            picture = None
+            if isinstance(shown, Image.Image):
+                picture = f"plots/worst/{rank:03d}.png"
+                (folder := self.folder.path / "plots" / "worst").mkdir(parents=True, exist_ok=True)
+                shown.save(folder / f"{rank:03d}.png")
+            name, loss = self.source.sample_name(split, index), gathered["loss_B"][index].item()
+            row = shown if isinstance(shown, dict) else None
+            worst.append(Wrong(name, said.truth, said.prediction, loss, said.confidence, picture, row))
+        self.folder.write_worst(worst)
+
+
+@contextmanager
+def stop_wanted() -> Iterator[Callable[[], bool]]:
+    """Let Ctrl-C and a polite kill end the run after the step that is under way; a second Ctrl-C ends it at once."""
+    asked = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if asked.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

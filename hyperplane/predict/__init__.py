@@ -1,0 +1,128 @@
+"""What a run folder says of new samples, and how well it does on labelled ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hyperplane import data
+from hyperplane.contracts import Description, Measured, Metric, Split
+from hyperplane.engine import evaluation
+from hyperplane.engine.feed import Feed
+from hyperplane.engine.model import Model, build
+from hyperplane.engine.parallel import Processes
+from hyperplane.engine.precision import Precision, choose
+from hyperplane.errors import UserError
+from hyperplane.recipe import HardwareRecipe, Recipe
+from hyperplane.runs.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run folder's net, loaded and checked."""
+
+    folder: RunFolder
+    recipe: Recipe
+    description: Description
+    model: Model
+    precision: Precision
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What a net says of one sample."""
+
+    name: str
+    """What a person finds the sample by."""
+    said: dict[str, Any]
+    """The task's own: class and probabilities, or values by name."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """How well a net does on a split."""
+
+    split: str
+    samples: int
+    metrics: dict[str, Measured]
+    kinds: tuple[Metric, ...]
+    """What each metric means."""
+    statistics: dict[str, Tensor]
+    """What the metrics were computed from, sample by sample."""
+
+
+def load(path: str | Path) -> Trained:
+    """Return the net of a finished run folder.
+
+    Raises UserError for a folder that is none, unfinished, damaged, newer than this version, or holding a pickle.
+    """
+    folder = RunFolder(path)
+    folder.verify()
+    recipe, description = folder.read_recipe(), folder.read_description()
+    model = build(recipe, description)
+    weights, expected = folder.read_model(), model.state_dict()
+    for name, tensor in expected.items():
+        if name not in weights or weights[name].shape != tensor.shape:
+            found = f"shape {tuple(weights[name].shape)}" if name in weights else "nothing"
+            raise UserError(
+                f"{folder.model}: {name} has {found}, expected shape {tuple(tensor.shape)}; "
+                "copy the folder again from where it came"
+            )
+    for name in weights.keys() - expected.keys():
+        raise UserError(f"{folder.model}: holds {name}, which the recipe's net has not; copy the folder again")
+    model.load_state_dict(weights)
+    chosen = choose(HardwareRecipe(precision="float32", channels_last=recipe.hardware.channels_last), model)
+    model.to(chosen.device, memory_format=chosen.memory_format)  # pyright: ignore[reportCallIssue]
+    return Trained(folder, recipe, description, model.eval(), chosen)
+
+
+@torch.no_grad()
+def predict(trained: Trained, inputs: Sequence[Path] | bytes) -> Iterator[Predicted]:
+    """Yield what the net says of each sample, in order.
+
+    Arguments: files, folders or tables; or the bytes of one picture or table. Raises UserError for one that cannot be
+    read, naming it.
+    """
+    model = trained.model
+    encoded = data.encode(inputs if isinstance(inputs, bytes) else list(inputs), trained.description)
+    for batch in encoded.batches():
+        batch = batch.to(trained.precision.device)
+        said = model.judge.decode(model.judge.predict(model.net, batch).cpu())
+        for index, one in zip(batch.index_B.tolist(), said, strict=True):
+            yield Predicted(encoded.names[index], one)
+
+
+def evaluate(trained: Trained, split: Split | None = None, source: str | None = None, download: bool = False) -> Evaluated:
+    """Return the metrics over a split of the run's own data, or of other labelled data of the same kind.
+
+    Arguments: the split (None: test, or validation where there is none); a path or known set other than the run's own.
+    Raises UserError where the data are absent, changed since the training, or of another kind.
+    """
+    recipe = trained.recipe.data
+    if source is None:
+        opened = data.open(recipe, download=download)
+        if opened.description.hashes != trained.description.hashes:
+            changed = sorted(
+                {f for f, h in opened.description.hashes.items() if trained.description.hashes.get(f) != h}
+                | (trained.description.hashes.keys() - opened.description.hashes.keys())
+            )
+            raise UserError(
+                f"{recipe.source}: has changed since the training ({', '.join(changed[:3])}); "
+                f"name it to evaluate on it as it is now: --data {recipe.source}"
+            )
+    else:
+        opened = data.open(replace(recipe, source=source, format="auto"), download=download, like=trained.description)
+    splits = opened.description.splits
+    chosen: Split = split or ("test" if splits.get("test") else "validation")
+    if not splits.get(chosen):
+        held = ", ".join(name for name, length in splits.items() if length)
+        raise UserError(f"split: found {chosen}, but {opened.description.name} has {held}; type: --split {held.split(',')[0]}")
+    feed = Feed(opened, chosen, trained.precision, recipe.workers, recipe.memory_gb, Processes())
+    gathered = evaluation.statistics(trained.model, feed)
+    task = trained.model.judge
+    return Evaluated(chosen, len(gathered["loss_B"]), evaluation.measure(task, gathered), task.METRICS, gathered)

@@ -1,0 +1,101 @@
+"""What a net costs: parameters, floating-point operations, memory, and time on this machine."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from hyperplane.engine.precision import Precision
+
+REPEATS = 15
+"""Timed passes, after a third as many to warm up; the median is told."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One net at one batch size on one machine."""
+
+    parameters: int
+    """Trained numbers."""
+    parameter_bytes: int
+    """Their size."""
+    flops: int
+    """Floating-point operations of one sample's forward pass; a multiplication and an addition are two."""
+    activation_bytes: int
+    """Size of what a training step keeps of one sample for the backward pass."""
+    batch: int
+    """Samples in the timed passes."""
+    forward_ms: float
+    """Median time of a forward pass in evaluation mode, in milliseconds."""
+    step_ms: float
+    """Median time of a forward and a backward pass in training mode, in milliseconds."""
+    hardware: str
+    """Device and threads."""
+
+
+def measure(net: nn.Module, shape: tuple[int, ...], batch: int, precision: Precision) -> Cost:
+    """Return what a net costs for inputs of `shape` (without the batch axis) at a batch size.
+
+    Operations are counted by torch's own counter, over matrix products and convolutions.
+    """
+    net = net.to(precision.device, memory_format=precision.memory_format)  # pyright: ignore[reportCallIssue]
+    x = torch.randn(batch, *shape, device=precision.device, generator=torch.Generator(precision.device).manual_seed(0))
+    if x.ndim == 4:
+        x = x.contiguous(memory_format=precision.memory_format)
+    net.eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        net(x[:1])
+    weights = {p.untyped_storage().data_ptr() for p in net.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    def forward() -> None:
+        with torch.no_grad(), precision.autocast():
+            net(x)
+
+    def step() -> None:
+        with precision.autocast():
+            loss = net(x).float().square().mean()
+        loss.backward()
+        net.zero_grad(set_to_none=True)
+
+    forward_ms = _median_ms(forward, precision.device)
+    net.train()
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        net(x).float().sum().backward()
+    net.zero_grad(set_to_none=True)
+    step_ms = _median_ms(step, precision.device)
+    weights_list = [p for p in net.parameters() if p.requires_grad]
+    return Cost(
+        parameters=sum(p.numel() for p in weights_list),
+        parameter_bytes=sum(p.numel() * p.element_size() for p in weights_list),
+        flops=counter.get_total_flops(),
+        activation_bytes=sum(kept.values()) // batch,
+        batch=batch,
+        forward_ms=forward_ms,
+        step_ms=step_ms,
+        hardware=f"{precision.device}, {torch.get_num_threads()} threads, {str(precision.dtype).removeprefix('torch.')}",
+    )
+
+
+def _median_ms(work: Callable[[], None], device: torch.device) -> float:
+    times = []
+    for repeat in range(REPEATS + REPEATS // 3):
+        start = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        if repeat >= REPEATS // 3:
+            times.append((time.perf_counter() - start) * 1000)
+    return statistics.median(times)

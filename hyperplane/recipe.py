@@ -1,0 +1,243 @@
+"""What to train, as data: frozen dataclasses with a strict JSON round trip. Imports no torch.
+
+A recipe says everything that decides the trained weights. A field that is None has been left to the defaults, which
+`hyperplane.recipes` fills in from the data; the recipe in a run folder has none left.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hyperplane.errors import UserError, nearest
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """Which samples to learn from, and how they are split and read."""
+
+    source: str = ""
+    """A path, or the name of a known set (`hyperplane list data`)."""
+    format: str = "auto"
+    """The data format (a file of `hyperplane/data`), or auto to look at the path."""
+    target: str | None = None
+    """The column to predict; for tables."""
+    validation: float = 0.1
+    """The share of samples kept for validation, in [0, 1), where the data bring no split of their own."""
+    test: float = 0.2
+    """The share of samples kept for the final test, in [0, 1), where the data bring no split of their own."""
+    size: int | None = None
+    """Side of the square that images are resized to, in pixels; None takes the commonest size in the folder."""
+    memory_gb: float = 4.0
+    """Data that decode to more than this, in GiB, are read batch by batch; smaller data live on the device."""
+    workers: int = 0
+    """Processes that read data beside the training."""
+    skip_bad: bool = False
+    """Leave out files that cannot be read, naming them, instead of stopping."""
+    seed: int = 0
+    """Seed of the split and of generated points."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Options of the format itself, such as `samples` of the generated points."""
+
+
+@dataclass(frozen=True)
+class TaskRecipe:
+    """The kind of problem: loss, metrics, decoding."""
+
+    name: str | None = None
+    """A file of `hyperplane/tasks`; None takes the one that fits the target."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Options of the task, such as `label_smoothing` of classification."""
+
+
+@dataclass(frozen=True)
+class NetRecipe:
+    """The net and its options."""
+
+    name: str | None = None
+    """A net or a variant (`hyperplane list nets`); None takes the one that fits the data."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Options of the net, such as `hidden` of the MLP."""
+
+
+@dataclass(frozen=True)
+class OptimizerRecipe:
+    """How a gradient becomes a step."""
+
+    name: Literal["sgd", "adamw"] = "adamw"
+    """Stochastic gradient descent with momentum, or AdamW."""
+    learning_rate: float | None = None
+    """Peak learning rate; None takes 2e-3 for AdamW and 0.05 for SGD."""
+    momentum: float = 0.9
+    """Momentum of SGD, in [0, 1); the first moment's decay for AdamW."""
+    weight_decay: float = 1e-2
+    """Decoupled for AdamW, L2 for SGD; matrices only, never biases or norms."""
+    clip: float | None = None
+    """The gradient's norm is scaled down to this; None leaves it."""
+
+
+@dataclass(frozen=True)
+class ScheduleRecipe:
+    """The learning rate over the steps, as a multiple of its peak."""
+
+    name: Literal["constant", "cosine", "one-cycle"] = "one-cycle"
+    """Constant; warm-up then half a cosine; or up and down linearly."""
+    warmup: float = 0.2
+    """Share of the steps that rise to the peak, in [0, 1]; constant and cosine rise over it as well."""
+    final: float = 0.0
+    """The last step's multiple of the peak, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """How long, how much at a time, and which weights are kept."""
+
+    epochs: int | None = None
+    """Passes over the training split; None chooses by its size."""
+    batch: int | None = None
+    """Samples a step, over all processes together; None chooses by the split's size."""
+    ema: float | None = None
+    """Decay of the weights' exponential moving average, in (0, 1), which is then evaluated and kept; None keeps none."""
+    patience: int | None = None
+    """Stop after this many epochs without a better validation loss, and keep the best weights; None never stops."""
+    evaluate_every: int = 1
+    """Epochs between two looks at the validation split."""
+    checkpoint_seconds: float = 30.0
+    """Seconds between two checkpoints; 0 writes one after every step."""
+
+
+@dataclass(frozen=True)
+class HardwareRecipe:
+    """Where and in which numbers to compute; auto is chosen by rule, printed, and written down."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """The CPU or a CUDA device."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """float32, or bfloat16 autocast."""
+    channels_last: Literal["auto", "yes", "no"] = "auto"
+    """Memory order of images."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a run."""
+
+    data: DataRecipe = DataRecipe()
+    task: TaskRecipe = TaskRecipe()
+    net: NetRecipe = NetRecipe()
+    optimizer: OptimizerRecipe = OptimizerRecipe()
+    schedule: ScheduleRecipe = ScheduleRecipe()
+    training: TrainingRecipe = TrainingRecipe()
+    hardware: HardwareRecipe = HardwareRecipe()
+    seed: int = 0
+    """Seed of the weights, the order of samples and all else that chance decides."""
+    version: int = VERSION
+    """Version of this file's layout."""
+
+
+def to_json(recipe: Recipe) -> str:
+    """Return the recipe as indented JSON."""
+    return json.dumps(dataclasses.asdict(recipe), indent=2) + "\n"
+
+
+def from_json(text: str, where: str = "recipe") -> Recipe:
+    """Return the recipe that `text` holds; `where` names the file in errors.
+
+    Raises UserError for broken JSON, an unknown field, a value of the wrong type, or a newer version.
+    """
+    try:
+        found = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise UserError(f"{where}: is not JSON ({error}); copy it again from where it came") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{where}: holds {_say(found)}, expected an object with the fields of a recipe")
+    version = found.get("version", VERSION)
+    if isinstance(version, int) and version > VERSION:
+        raise UserError(
+            f"{where}: has version {version}, this hyperplane reads up to {VERSION}; "
+            "type: pip install --upgrade hyperplane"
+        )
+    return parse(found, Recipe, where)
+
+
+def replace(recipe: Recipe, changes: dict[str, Any], where: str = "recipe") -> Recipe:
+    """Return the recipe with dotted fields replaced: `{"optimizer.learning_rate": 0.01, "net.options.hidden": [8]}`.
+
+    Raises UserError for an unknown field or a value of the wrong type.
+    """
+    tree = dataclasses.asdict(recipe)
+    for dotted, value in changes.items():
+        *parents, leaf = dotted.split(".")
+        branch = tree
+        for parent in parents:
+            if not isinstance(branch.get(parent), dict):
+                raise UserError(f"{where}: has no field '{dotted}'; {nearest(parent, branch)}")
+            branch = branch[parent]
+        if isinstance(value, list | tuple):
+            value = list(value)
+        branch[leaf] = value
+    return parse(tree, Recipe, where)
+
+
+def parse(value: Any, kind: Any, where: str) -> Any:
+    """Return a JSON value as `kind` (a dataclass, or a type of a dataclass' field), strictly; `where` names it in errors.
+
+    Raises UserError where the value is not of that kind or names a field that does not exist.
+    """
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return value
+    if dataclasses.is_dataclass(kind):
+        return _parse_fields(value, typing.cast(type, kind), where)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        return parse(value, next(a for a in arguments if a is not type(None)), where)
+    if origin is Literal:
+        if value not in arguments:
+            hint = nearest(str(value), [str(a) for a in arguments])
+            raise UserError(f"{where}: found {_say(value)}, expected one of {', '.join(map(str, arguments))}; {hint}")
+        return value
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(parse(v, arguments[0], f"{where}[{i}]") for i, v in enumerate(value))
+    if origin is dict and isinstance(value, dict):
+        return {str(k): parse(v, arguments[1], f"{where}.{k}") for k, v in value.items()}
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(kind, type) and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    raise UserError(f"{where}: found {_say(value)}, expected {_name(kind)}")
+
+
+def _parse_fields(value: Any, kind: type, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise UserError(f"{where}: found {_say(value)}, expected an object of fields")
+    hints = typing.get_type_hints(kind)
+    known = [f.name for f in dataclasses.fields(kind)]
+    for name in value:
+        if name not in known:
+            raise UserError(f"{where}: has no field '{name}'; {nearest(str(name), known)}")
+    for f in dataclasses.fields(kind):
+        if f.name not in value and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+            raise UserError(f"{where}: lacks the field '{f.name}'; copy it again from where it came")
+    return kind(**{name: parse(value[name], hints[name], f"{where}.{name}") for name in known if name in value})
+
+
+def _say(value: Any) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _name(kind: Any) -> str:
+    plain = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+    if kind in plain:
+        return plain[kind]
+    if typing.get_origin(kind) is tuple:
+        return "a list, each of them " + _name(typing.get_args(kind)[0])
+    return str(kind)

@@ -1,0 +1,74 @@
+"""Recipes: one file per chapter of the lecture, one function each; and what a recipe left open, filled in from the data.
+
+Imports no torch before it completes a recipe.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+from hyperplane import discovery
+from hyperplane.contracts import Description
+from hyperplane.recipe import DataRecipe, NetRecipe, Recipe
+
+STEPS = 2000
+"""Least number of steps where the recipe leaves the epochs open."""
+EPOCHS = (10, 400)
+"""Least and most epochs where the recipe leaves them open."""
+
+
+def named(name: str) -> Recipe:
+    """Return the recipe of that function name; raises UserError with the nearest where there is none."""
+    entry = discovery.find("recipes", name)
+    if name not in entry.variants:
+        name = entry.variants[0]
+    return getattr(importlib.import_module(entry.module), name)()
+
+
+def find(source: str, net: str | None = None) -> Recipe:
+    """Return the first recipe for a known set (and net), or an open one where there is none."""
+    for recipe in _all():
+        if recipe.data.source == source and net in (None, recipe.net.name):
+            return recipe
+    return Recipe(data=DataRecipe(source=source), net=NetRecipe(net))
+
+
+def complete(recipe: Recipe, description: Description) -> Recipe:
+    """Return the recipe with everything that it left open chosen for data of this description.
+
+    Task: the one that fits. Net: LeNet for images, an MLP otherwise. Batch: 64, or 128 from 20,000 samples on, never
+    more than an eighth of the samples. Epochs: at least 10 and 2,000 steps, at most 400 epochs. Raises UserError for an
+    unknown net, task or option.
+    """
+    from hyperplane import nets, tasks
+    from hyperplane.engine.optimizers import LEARNING_RATES
+
+    task, net, optimizer, training = recipe.task, recipe.net, recipe.optimizer, recipe.training
+    samples = description.splits["train"]
+    if task.name is None:
+        task = replace(task, name=tasks.choose(description)[0])
+    if net.name is None:
+        net = replace(net, name="lenet" if description.kind == "image" else "mlp")
+    task_type = discovery.load("tasks", task.name or "").TASK
+    task = replace(task, options=nets.all_options(task_type, task.options, f"task {task.name}"))
+    module = discovery.load("nets", net.name or "")
+    given = {**module.VARIANTS.get(net.name, {}), **net.options}
+    net = replace(net, options=nets.all_options(module.NET, given, f"net {net.name}"))
+    if optimizer.learning_rate is None:
+        optimizer = replace(optimizer, learning_rate=LEARNING_RATES[optimizer.name])
+    if training.batch is None:
+        training = replace(training, batch=max(1, min(64 if samples < 20_000 else 128, samples // 8)))
+    if training.epochs is None:
+        assert training.batch is not None
+        per_epoch = max(samples // training.batch, 1)
+        training = replace(training, epochs=min(max(EPOCHS[0], -(-STEPS // per_epoch)), EPOCHS[1]))
+    return replace(recipe, task=task, net=net, optimizer=optimizer, training=training)
+
+
+def _all() -> Iterator[Recipe]:
+    for entry in discovery.entries("recipes").values():
+        module = importlib.import_module(entry.module)
+        for name in entry.variants:
+            yield getattr(module, name)()

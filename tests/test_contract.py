@@ -1,0 +1,191 @@
+"""One suite over everything that discovery finds: nets, tasks, data formats, recipes. An exception is an attribute there."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import safetensors.torch
+import torch
+
+from hyperplane import discovery, nets, recipe, recipes, tasks
+from hyperplane.contracts import Batch, Description
+from hyperplane.engine.chance import seeded
+from hyperplane.errors import UserError
+from hyperplane.recipe import DataRecipe
+
+NETS = [(e.name, None) for e in discovery.entries("nets").values()] + [
+    (e.name, variant) for e in discovery.entries("nets").values() for variant in e.variants
+]
+IMAGES = [(3, 9, 7), (1, 8, 8), (2, 28, 28), (1, 33, 31), (3, 64, 48)]
+FEATURES = [(1,), (2,), (7,)]
+
+
+def shapes(module) -> list[tuple[int, ...]]:
+    """Return odd input shapes that a net says it accepts."""
+    by_field = {"image_BCHW": IMAGES, "feature_BD": FEATURES}
+    return [shape for field in module.NET.ACCEPTS for shape in by_field[field]]
+
+
+def build(name: str, variant: str | None, shape: tuple[int, ...], outputs: int, seed: int = 0):
+    module = discovery.load("nets", name)
+    with seeded(seed, "weights"):
+        return nets.build(variant or name, shape, outputs, None if variant else module.EXAMPLE["options"])
+
+
+@pytest.mark.parametrize(("name", "variant"), NETS)
+class TestNet:
+    def test_forward_and_backward_at_odd_sizes(self, name, variant):
+        for shape in shapes(discovery.load("nets", name)):
+            for outputs, batch in ((1, 1), (3, 5)):
+                net = build(name, variant, shape, outputs)
+                x = torch.randn(batch, *shape)
+                y = net(x)
+                assert y.shape == (batch, outputs)
+                y.square().sum().backward()
+                for weight, p in net.named_parameters():
+                    assert p.grad is not None and p.grad.isfinite().all(), weight
+
+    def test_taps_are_named_batches_and_change_nothing(self, name, variant):
+        shape = shapes(discovery.load("nets", name))[0]
+        net = build(name, variant, shape, 2).eval()
+        x = torch.randn(4, *shape)
+        taps: dict[str, torch.Tensor] = {}
+        assert torch.equal(net(x, taps), net(x))
+        assert all(len(tap) == 4 for tap in taps.values())
+
+    def test_saved_weights_load_and_compute_the_same(self, name, variant):
+        shape = shapes(discovery.load("nets", name))[0]
+        one, other = build(name, variant, shape, 2).eval(), build(name, variant, shape, 2, seed=1).eval()
+        x = torch.randn(4, *shape)
+        assert not torch.equal(one(x), other(x))
+        other.load_state_dict(safetensors.torch.load(safetensors.torch.save(one.state_dict())))
+        assert torch.equal(one(x), other(x))
+
+    def test_same_seed_same_weights_and_the_global_generator_is_left_alone(self, name, variant):
+        shape = shapes(discovery.load("nets", name))[0]
+        before = torch.get_rng_state()
+        one, other = build(name, variant, shape, 2), build(name, variant, shape, 2)
+        assert torch.equal(before, torch.get_rng_state())
+        for a, b in zip(one.parameters(), other.parameters(), strict=True):
+            assert torch.equal(a, b)
+
+    def test_exports_to_a_graph_that_computes_the_same(self, name, variant):
+        shape = shapes(discovery.load("nets", name))[0]
+        net = build(name, variant, shape, 2).eval()
+        x = torch.randn(4, *shape)
+        graph = torch.export.export(net, (x,)).module()
+        torch.testing.assert_close(graph(x), net(x))
+
+    def test_an_unknown_option_is_named(self, name, variant):
+        shape = shapes(discovery.load("nets", name))[0]
+        with pytest.raises(UserError, match="has no option 'wrongly_spelt'"):
+            nets.build(variant or name, shape, 2, {"wrongly_spelt": 1})
+
+    def test_says_what_it_is(self, name, variant):
+        entry = discovery.entries("nets")[name]
+        assert entry.summary and discovery.load("nets", name).EXAMPLE.keys() == {"shape", "outputs", "options"}
+
+
+DESCRIPTIONS = {
+    "two classes": Description(
+        "a", "points", "points", "feature_BD", "label_B", {"feature_BD": (2,), "label_B": ()}, {"train": 6}, ("-1", "1")
+    ),
+    "four classes": Description(
+        "b", "digits", "image", "image_BCHW", "label_B", {"image_BCHW": (1, 8, 8), "label_B": ()}, {"train": 6}, tuple("abcd")
+    ),
+    "two numbers": Description(
+        "c", "table", "table", "feature_BD", "value_BK", {"feature_BD": (3,), "value_BK": (2,)}, {"train": 6},
+        target_names=("u", "v"), target_mean=(5.0, -1.0), target_std=(2.0, 0.5),
+    ),
+}  # fmt: skip
+PAIRS = [
+    (task, kind)
+    for task in discovery.entries("tasks")
+    for kind, description in DESCRIPTIONS.items()
+    if discovery.load("tasks", task).fits(description).score > 0
+]
+
+
+def a_batch(description: Description) -> Batch:
+    chance = torch.Generator().manual_seed(0)
+    fields = {}
+    for name, shape in description.shapes.items():
+        if name == "label_B":
+            fields[name] = torch.arange(6) % len(description.classes)
+        else:
+            fields[name] = torch.randn(6, *shape, generator=chance)
+    return Batch(fields, torch.arange(6))
+
+
+@pytest.mark.parametrize(("name", "kind"), PAIRS)
+class TestTask:
+    def test_loss_metrics_decoding_and_drawing_agree(self, name, kind):
+        description = DESCRIPTIONS[kind]
+        task = tasks.build(name, description)
+        net = build("perceptron", None, description.shapes[description.input], task.outputs)
+        batch = a_batch(description)
+        output = task.forward(net, batch)
+        assert output.loss_B.shape == (6,) and (output.loss_B >= 0).all()
+        output.loss_B.mean().backward()
+        assert torch.equal(output.prediction, task.predict(net, batch))
+
+        with torch.no_grad():
+            statistics = task.statistics(task.forward(net, batch), batch)
+        assert all(len(value) == 6 for value in statistics.values()) and "loss_B" in statistics
+        measured = task.measure(statistics)
+        assert list(measured) == [metric.name for metric in task.METRICS]
+        assert all(math.isfinite(value) for value in measured.values())
+        assert {m.share_of for m in task.METRICS} - {None} <= statistics.keys()
+
+        assert len(task.decode(output.prediction.detach())) == len(task.tell(statistics, list(range(6)))) == 6
+        assert task.draw(statistics)
+
+    def test_refuses_data_that_do_not_suit_it(self, name, kind):
+        fits = discovery.load("tasks", name).fits
+        wrong = [d for d in DESCRIPTIONS.values() if fits(d).score == 0]
+        assert wrong
+        with pytest.raises(UserError, match="does not suit it"):
+            tasks.build(name, wrong[0])
+
+
+@pytest.mark.parametrize("name", discovery.entries("data"))
+class TestFormat:
+    def test_says_why_a_path_is_not_its_own(self, name, tmp_path):
+        module = discovery.load("data", name)
+        (tmp_path / "nothing").mkdir()
+        for path in (tmp_path / "nothing", tmp_path / "absent"):
+            seen = module.sniff(path)
+            assert seen.score == 0 and seen.reason
+
+    def test_has_what_data_room_calls(self, name, tmp_path):
+        module = discovery.load("data", name)
+        assert all(callable(getattr(module, verb)) for verb in ("sniff", "open", "check", "encode"))
+        assert tuple(getattr(module, "KNOWN", {})) == discovery.entries("data")[name].variants
+
+
+RECIPES = [name for entry in discovery.entries("recipes").values() for name in entry.variants]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+class TestRecipe:
+    def test_survives_json_and_names_what_exists(self, name):
+        made = recipes.named(name)
+        assert recipe.from_json(recipe.to_json(made)) == made
+        if made.net.name is not None:
+            discovery.find("nets", made.net.name)
+
+    def test_says_what_it_reached(self, name):
+        import importlib
+
+        entry = discovery.find("recipes", name)
+        doc = getattr(importlib.import_module(entry.module), name).__doc__
+        assert "hyperplane train" in doc and "±" in doc and "seeds" in doc
+
+
+def test_recipes_complete_themselves_for_every_kind_of_data():
+    for description in DESCRIPTIONS.values():
+        whole = recipes.complete(recipe.Recipe(data=DataRecipe(source="x")), description)
+        assert None not in (whole.task.name, whole.net.name, whole.training.epochs, whole.training.batch)
+        assert recipe.from_json(recipe.to_json(whole)) == whole
+        assert whole.net.options.keys() == nets.options(discovery.load("nets", whole.net.name or "").NET).keys()
