@@ -69,7 +69,7 @@ def open(path: Path, recipe: DataRecipe) -> arrays.ArraySource:
     return arrays.source(
         recipe,
         held,
-        name=recipe.source if recipe.source in KNOWN else path.name,
+        name=recipe.source if recipe.source in KNOWN else path.resolve().name,
         format="cifar",
         classes=CLASSES,
         hashes={file: files.sha256(folder / file) for file in (*TRAIN, TEST)},

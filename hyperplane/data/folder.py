@@ -111,7 +111,7 @@ def open(path: Path, recipe: DataRecipe) -> FolderSource:
     bad = _look(path, found, decode=recipe.skip_bad)
     if recipe.skip_bad and bad:
         below = [problem.where.removeprefix(f"{name(path)}/") for problem in bad]
-        found.notes.append(f"{len(bad)} bad files were left out: {some(below, 50)}.")
+        found.notes.append(f"Bad files were left out: {some(below, 50)}.")
     stop(found.problems if recipe.skip_bad else [*found.problems, *bad])
     _require_classes(path, found)
     held = _split(path, recipe, found)
@@ -186,9 +186,9 @@ def _find(path: Path) -> _Found:
             others += [_below(path, f) for f in held if not pictures.is_picture(f)]
             _add_class(path, folder, part, [f for f in held if pictures.is_picture(f)], found)
     if others:
-        found.notes.append(f"{len(others)} files that are not pictures were left alone: {some(others)}.")
+        found.notes.append(f"Files that are not pictures were left alone: {some(others)}.")
     if loose and found.classes:
-        found.notes.append(f"{len(loose)} pictures outside class folders were left out: {some(loose)}.")
+        found.notes.append(f"Pictures outside class folders were left out: {some(loose)}.")
     if parts:
         outside = [f.name for f in folders if f not in parts.values()]
         found.notes += [f"Folders beside train were left out: {some(outside)}."] if outside else []
@@ -257,7 +257,7 @@ def _split(path: Path, recipe: DataRecipe, found: _Found) -> dict[Split, list[tu
     for part in given:
         held[part] = found.samples[part]
     if found.has_splits and "validation" not in given:
-        found.notes.append(f"There is no val folder, so {len(held['validation'])} training pictures validate.")
+        found.notes.append(f"There is no val folder: {len(held['validation'])} of the training pictures validate.")
     if found.has_splits and "test" not in given:
         found.notes.append("There is no test folder with class folders, so there is no test split.")
     return held

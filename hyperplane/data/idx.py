@@ -122,7 +122,7 @@ def open(path: Path, recipe: DataRecipe) -> arrays.ArraySource:
     return arrays.source(
         recipe,
         held,
-        name=recipe.source if recipe.source in KNOWN else path.name,
+        name=recipe.source if recipe.source in KNOWN else path.resolve().name,
         format="idx",
         classes=classes,
         hashes={file.name: files.sha256(file) for file in read},
@@ -201,7 +201,7 @@ def _named(
     path: Path, recipe: DataRecipe, parts: dict[str, arrays.Pixels]
 ) -> tuple[tuple[str, ...], dict[str, arrays.Pixels]]:
     """Return the classes' names, and the parts with labels that count them from 0."""
-    known = KNOWN.get(recipe.source) or KNOWN.get(path.name)
+    known = KNOWN.get(recipe.source) or KNOWN.get(path.resolve().name)
     label_K = np.unique(parts["train"].label_N)
     if known and label_K[-1] < len(known.classes):
         return known.classes, parts

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from hyperplane import data
+from hyperplane import data, discovery
+from hyperplane.contracts import Sniff
 from hyperplane.data import cifar, idx
 from hyperplane.data.blocks.files import Known, Remote
 from hyperplane.errors import UserError
@@ -167,3 +168,26 @@ def test_a_path_that_nothing_reads_is_refused_with_every_reason(tmp_path: Path) 
     (tmp_path / "song.mp3").write_bytes(b"ID3\x04\x00" + bytes(100))
     with pytest.raises(UserError, match=r"song\.mp3: is nothing that a data format reads .*folder: is not a folder"):
         data.open(DataRecipe(source=str(tmp_path / "song.mp3")))
+
+
+def test_a_third_partys_format_is_asked_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "their_format.py").write_text(
+        '"""Files that end in .theirs."""\n'
+        "from hyperplane.contracts import Sniff\n"
+        "def sniff(path):\n    return Sniff(float(path.suffix == '.theirs'), 'its name')\n"
+        "def open(path, recipe):\n    return path.read_text()\n"
+    )
+    (tmp_path / "their.dist-info").mkdir()
+    (tmp_path / "their.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: their\nVersion: 1\n")
+    points = "[hyperplane.data]\ntheirs = their_format\nbroken = no_such_module\n"
+    (tmp_path / "their.dist-info" / "entry_points.txt").write_text(points)
+    (tmp_path / "x.theirs").write_text("found")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    discovery.entries.cache_clear()
+    try:
+        assert data.sniff(tmp_path / "x.theirs")[0] == ("theirs", Sniff(1.0, "its name"))
+        assert dict(data.sniff(tmp_path / "x.theirs"))["broken"].reason.startswith("cannot be imported")
+        opened: object = data.open(DataRecipe(source=str(tmp_path / "x.theirs")))
+        assert opened == "found"
+    finally:
+        discovery.entries.cache_clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,7 +50,9 @@ def test_a_table_of_numbers_and_categories(tmp_path: Path) -> None:
     assert torch.allclose(everything[:, 0].mean(), torch.tensor(0.0), atol=1e-5)
     assert torch.allclose(everything[:, 0].std(unbiased=False), torch.tensor(1.0), atol=1e-4)
     assert torch.equal(everything[:, 3:].sum(1), torch.ones(len(everything)))
-    assert any("'weight' has 6 missing values (line 5, 15, 25, 35, 45 and more)" in note for note in description.notes)
+    assert any(
+        "Missing values in column 'weight': 6 (line 5, 15, 25, 35, 45 and more)" in note for note in description.notes
+    )
     row = source.show("train", 0)
     assert isinstance(row, dict) and row["colour"] in ("red", "green", "blue", "")
     assert source.sample_name("train", 0).startswith("line ")
@@ -130,7 +133,7 @@ def test_columns_that_cannot_teach_are_left_out_and_rows_without_target_too(tmp_
     told = " ".join(source.description.notes)
     for said in ("'id' was left out", "'name' was left out", "'empty' was left out", "'same' has the same value"):
         assert said in told
-    assert "1 rows have no target and were left out (line 6)" in told
+    assert "Rows without a target were left out: 1 (line 6)" in told
     assert sum(source.description.splits.values()) == 39
 
 
@@ -154,6 +157,13 @@ def test_parquet_is_the_same_as_csv(tmp_path: Path) -> None:
     assert binary.sample_name("train", 0).startswith("row ")
 
 
+def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "t.parquet").write_bytes(b"PAR1")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UserError, match=r"pip install 'hyperplane\[parquet\]'"):
+        data.open(DataRecipe(source=str(tmp_path / "t.parquet")))
+
+
 def test_new_rows_are_encoded_as_those_trained_on(tmp_path: Path) -> None:
     path = makers.animals(tmp_path / "animals.csv")
     source = data.open(DataRecipe(source=str(path), target="animal", validation=0, test=0))
@@ -166,7 +176,7 @@ def test_new_rows_are_encoded_as_those_trained_on(tmp_path: Path) -> None:
     assert new.names == ("stdin line 2",)
     assert new.batch()["feature_BD"][0, 1:].tolist() == [0, 1, 0, 0, 0, 1]
     told = " ".join(new.notes)
-    assert "'purple'" in told and "ignored: 'extra'" in told and "'weight' has 1 missing" in told
+    assert "'purple'" in told and "ignored: 'extra'" in told and "column 'weight': 1 (line 2)" in told
 
 
 def test_a_new_row_that_lacks_a_column_is_refused(tmp_path: Path) -> None:

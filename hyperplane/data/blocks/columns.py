@@ -268,7 +268,7 @@ def _read_target(
     lost = sorted(set(range(len(table))) - set(row_N.tolist()))
     if lost:
         rows = ", ".join(str(table.lines[row]) for row in lost[:5]) + (" and more" if len(lost) > 5 else "")
-        notes.append(f"{len(lost)} rows have no target and were left out ({table.unit} {rows}).")
+        notes.append(f"Rows without a target were left out: {len(lost)} ({table.unit} {rows}).")
     values = [number(cell) for cell in held]
     numeric = [value for value in values if value is not None]
     is_number = len(numeric) == len(held) or (
@@ -345,4 +345,4 @@ def _order(text: str) -> tuple[bool, float, str]:
 def _note_missing(table: Table, column: str, row_N: np.ndarray, notes: list[str]) -> None:
     if len(row_N):
         rows = ", ".join(str(table.lines[row]) for row in row_N[:5]) + (" and more" if len(row_N) > 5 else "")
-        notes.append(f"Column {quote(column)} has {len(row_N)} missing values ({table.unit} {rows}).")
+        notes.append(f"Missing values in column {quote(column)}: {len(row_N)} ({table.unit} {rows}).")

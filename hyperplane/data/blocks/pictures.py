@@ -153,7 +153,7 @@ def _gather(inputs: Sequence[Path] | bytes) -> tuple[list[Place], list[str], lis
         raise Refusal(
             where, f"no picture found, expected {', '.join(sorted(SUFFIXES))}", "name a picture or its folder"
         )
-    left = f"{len(others)} files that are not pictures were left alone: {some(f.name for f in others)}."
+    left = f"Files that are not pictures were left alone: {some(f.name for f in others)}."
     return places, [name(p) if isinstance(p, Path) else "stdin" for p in places], [left] if others else []
 
 

@@ -173,7 +173,7 @@ def _read_decimal_commas(columns: list[list[Cell]]) -> list[str]:
         if any("," in cell for cell in held) and all(comma.fullmatch(cell) for cell in held):
             cells[:] = [cell.replace(",", ".") if cell else cell for cell in cells]
             turned += 1
-    return [f"Numbers in {turned} columns are written with a decimal comma and were read so."] if turned else []
+    return [f"Columns of numbers with a decimal comma were read so: {turned}."] if turned else []
 
 
 def _cell(text: str) -> Cell:
