@@ -6,7 +6,6 @@ import csv
 import io
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -204,7 +203,9 @@ def _as_bytes(sample: bytes | Image.Image | np.ndarray | Mapping[str, Any]) -> b
         return text.getvalue().encode()
     if isinstance(sample, np.ndarray):
         if sample.dtype != np.uint8:
-            raise UserError(f"x: found an array of {sample.dtype}, expected pixels as uint8; type: (x * 255).astype('uint8')")
+            raise UserError(
+                f"x: found an array of {sample.dtype}, expected pixels as uint8; type: (x * 255).astype('uint8')"
+            )
         sample = Image.fromarray(sample)
     held = io.BytesIO()
     sample.save(held, "png")

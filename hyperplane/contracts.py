@@ -85,7 +85,7 @@ class Description:
     target_std: tuple[float, ...] = ()
     """Standard deviation of each number to predict, over the training split; never 0."""
     encoding: dict[str, Any] = field(default_factory=dict)
-    """How a raw sample becomes the input field (mean and std per channel, columns and their categories): the format's own."""
+    """How a raw sample becomes the input field (mean and std per channel, columns and categories): the format's own."""
     hashes: dict[str, str] = field(default_factory=dict)
     """SHA-256 of each file that was read, or of a folder's listing."""
     notes: tuple[str, ...] = ()
@@ -101,6 +101,13 @@ class Source(Protocol):
         """Return these samples, on the CPU, ready for a net.
 
         The same indices and a generator in the same state give the same batch, in any process.
+        """
+        ...
+
+    def encoded_as(self, like: Description) -> Source:
+        """Return the same samples as inputs of a net trained on what `like` describes.
+
+        Raises UserError where they are of another kind, or hold a class that it has not.
         """
         ...
 

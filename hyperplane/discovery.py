@@ -83,9 +83,15 @@ def _describe(source: str) -> tuple[str, tuple[str, ...]]:
     tree = ast.parse(source)
     summary = (ast.get_docstring(tree) or "").partition("\n")[0]
     for node in tree.body:
-        target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0] if isinstance(node, ast.Assign) else None
-        if isinstance(target, ast.Name) and target.id in ("VARIANTS", "KNOWN") and isinstance(node.value, ast.Dict):
-            return summary, tuple(k.value for k in node.value.keys if isinstance(k, ast.Constant) and isinstance(k.value, str))
+        match node:
+            case ast.Assign(targets=[ast.Name(id="VARIANTS" | "KNOWN")], value=ast.Dict(keys=keys)):
+                return summary, _texts(keys)
+            case ast.AnnAssign(target=ast.Name(id="VARIANTS" | "KNOWN"), value=ast.Dict(keys=keys)):
+                return summary, _texts(keys)
     functions = [n for n in tree.body if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")]
     recipes = [f.name for f in functions if isinstance(f.returns, ast.Name) and f.returns.id == "Recipe"]
     return summary, tuple(recipes)
+
+
+def _texts(keys: list[ast.expr | None]) -> tuple[str, ...]:
+    return tuple(k.value for k in keys if isinstance(k, ast.Constant) and isinstance(k.value, str))

@@ -103,7 +103,7 @@ class TrainingRecipe:
     batch: int | None = None
     """Samples a step, over all processes together; None chooses by the split's size."""
     ema: float | None = None
-    """Decay of the weights' exponential moving average, in (0, 1), which is then evaluated and kept; None keeps none."""
+    """Decay of the weights' exponential moving average, in (0, 1), which is then kept; None keeps the weights."""
     patience: int | None = None
     """Stop after this many epochs without a better validation loss, and keep the best weights; None never stops."""
     evaluate_every: int = 1
@@ -186,7 +186,7 @@ def replace(recipe: Recipe, changes: dict[str, Any], where: str = "recipe") -> R
 
 
 def parse(value: Any, kind: Any, where: str) -> Any:
-    """Return a JSON value as `kind` (a dataclass, or a type of a dataclass' field), strictly; `where` names it in errors.
+    """Return a JSON value as `kind`, a dataclass or the type of a field, strictly; `where` names it in errors.
 
     Raises UserError where the value is not of that kind or names a field that does not exist.
     """

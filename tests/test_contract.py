@@ -1,4 +1,4 @@
-"""One suite over everything that discovery finds: nets, tasks, data formats, recipes. An exception is an attribute there."""
+"""One suite over all that discovery finds: nets, tasks, data formats, recipes. An exception is an attribute there."""
 
 from __future__ import annotations
 
@@ -87,18 +87,21 @@ class TestNet:
         assert entry.summary and discovery.load("nets", name).EXAMPLE.keys() == {"shape", "outputs", "options"}
 
 
+IMAGE, POINT, ROW = (
+    {"image_BCHW": (1, 8, 8), "label_B": ()},
+    {"feature_BD": (2,), "label_B": ()},
+    {"feature_BD": (3,), "value_BK": (2,)},
+)
 DESCRIPTIONS = {
-    "two classes": Description(
-        "a", "points", "points", "feature_BD", "label_B", {"feature_BD": (2,), "label_B": ()}, {"train": 6}, ("-1", "1")
-    ),
-    "four classes": Description(
-        "b", "digits", "image", "image_BCHW", "label_B", {"image_BCHW": (1, 8, 8), "label_B": ()}, {"train": 6}, tuple("abcd")
-    ),
+    "two classes": Description("a", "points", "points", "feature_BD", "label_B", POINT, {"train": 6}, ("-1", "1")),
+    "four classes": Description("b", "digits", "image", "image_BCHW", "label_B", IMAGE, {"train": 6}, tuple("abcd")),
     "two numbers": Description(
-        "c", "table", "table", "feature_BD", "value_BK", {"feature_BD": (3,), "value_BK": (2,)}, {"train": 6},
-        target_names=("u", "v"), target_mean=(5.0, -1.0), target_std=(2.0, 0.5),
+        *("c", "table", "table", "feature_BD", "value_BK", ROW, {"train": 6}),
+        target_names=("u", "v"),
+        target_mean=(5.0, -1.0),
+        target_std=(2.0, 0.5),
     ),
-}  # fmt: skip
+}
 PAIRS = [
     (task, kind)
     for task in discovery.entries("tasks")

@@ -36,7 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
         if debug:
             traceback.print_exc()
         told = " ".join(str(error).split())[:300]
-        print(f"fault in hyperplane: {type(error).__name__}: {told}; add --debug and report what it says", file=sys.stderr)
+        print(
+            f"fault in hyperplane: {type(error).__name__}: {told}; add --debug and report what it says", file=sys.stderr
+        )
         return UNEXPECTED
 
 
@@ -64,7 +66,7 @@ def _help(verbs: dict[str, discovery.Entry]) -> str:
         "  hyperplane train photos/ --net lenet learn a folder of pictures, one folder per class",
         "",
         "verbs (hyperplane VERB --help):",
-        *(f"  {name:{width}}{entry.summary}" for name, entry in verbs.items()),
+        *(f"  {name:{width}}{entry.summary.rstrip('.')}" for name, entry in verbs.items()),
         "",
         "--debug shows the traceback of an error.",
     ]

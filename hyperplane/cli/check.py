@@ -1,4 +1,4 @@
-"""Name every bad thing in a data set: broken files, missing values, wrong labels"""
+"""Name every bad thing in a data set: broken files, missing values, wrong labels."""
 
 from __future__ import annotations
 
@@ -37,27 +37,29 @@ def main(arguments: list[str]) -> int:
     from hyperplane.cli.blocks.screen import write_line
 
     recipe = DataRecipe(source=asked.source, target=asked.target, format=asked.format)
-    looked = data.look(recipe)
+    format, reason = data.look(recipe)
     problems = data.check(recipe)
     description = None if problems else data.open(recipe).description
     if asked.json:
         found = {
-            "format": looked.format,
-            "reason": looked.reason,
+            "format": format,
+            "reason": reason,
             "problems": [dataclasses.asdict(p) for p in problems],
             "description": dataclasses.asdict(description) if description else None,
         }
         write_line(json.dumps(found))
         return 2 if problems else 0
     say = Console(highlight=False, soft_wrap=True).print
-    say(f"{asked.source}: {looked.format} ({looked.reason})", markup=False)
+    say(f"{asked.source}: {format} ({reason})", markup=False)
     for problem in problems:
         say(f"  {problem}", style="red", markup=False)
     if description is None:
         raise UserError(f"{asked.source}: {len(problems)} problem{'s' * (len(problems) > 1)}, named above")
     say("  " + ", ".join(f"{length:,} {name}" for name, length in description.splits.items()))
-    what = f"{len(description.classes)} classes: {', '.join(description.classes)}" if description.classes else (
-        f"predicts {', '.join(description.target_names)}"
+    what = (
+        f"{len(description.classes)} classes: {', '.join(description.classes)}"
+        if description.classes
+        else (f"predicts {', '.join(description.target_names)}")
     )
     say(f"  {what}", markup=False)
     for note in description.notes:

@@ -1,4 +1,4 @@
-"""Put runs side by side: metrics, recipes, and whether the difference is more than chance"""
+"""Put runs side by side: metrics, recipes, and whether the difference is more than chance."""
 
 from __future__ import annotations
 
@@ -52,7 +52,10 @@ def main(arguments: list[str]) -> int:
         table.add_column(run.name, justify="right")
     for kind in kinds.values():
         values = [run.metrics.get(kind.name) for run in found.runs]
-        intervals = [f"{shown(m.value, kind)} [dim]({shown(m.low, kind)} – {shown(m.high, kind)})[/]" if m else "" for m in values]
+        intervals = [
+            f"{shown(m.value, kind)} [dim]({shown(m.low, kind)} – {shown(m.high, kind)})[/]" if m else ""
+            for m in values
+        ]
         table.add_row(kind.name.replace("_", " "), *intervals)
     table.add_row("parameters", *(f"{run.parameters:,}" if run.parameters else "" for run in found.runs))
     table.add_row("steps", *(f"{run.steps:,}" if run.steps else "" for run in found.runs))
@@ -74,7 +77,10 @@ def _in_words(paired: Paired) -> str:
     if (share := paired.correct) is not None:
         told.append(f"right {100 * share.value:+.2f} points ({100 * share.low:+.2f} to {100 * share.high:+.2f})")
     if (test := paired.mcnemar) is not None:
-        told.append(f"{test.only_second} right that the first got wrong, {test.only_first} the other way (McNemar p = {test.p:.2g})")
+        told.append(
+            f"{test.only_second} right that the first got wrong, {test.only_first} the other way "
+            f"(McNemar p = {test.p:.2g})"
+        )
     if (error := paired.squared_error) is not None:
         told.append(f"squared error {error.value:+.4g} ({error.low:+.4g} to {error.high:+.4g})")
     if (loss := paired.loss) is not None:

@@ -1,4 +1,4 @@
-"""Say what a net costs on this machine: parameters, operations, memory, time"""
+"""Say what a net costs on this machine: parameters, operations, memory, time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measure a trained net on its held-out samples, or on other labelled data"""
+"""Measure a trained net on its held-out samples, or on other labelled data."""
 
 from __future__ import annotations
 

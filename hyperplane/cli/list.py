@@ -1,4 +1,4 @@
-"""List the nets, data formats and known sets, tasks and recipes that there are"""
+"""List the nets, data formats and known sets, tasks and recipes that there are."""
 
 from __future__ import annotations
 

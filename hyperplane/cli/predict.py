@@ -1,4 +1,4 @@
-"""Say what a trained net sees in files, folders, tables or standard input"""
+"""Say what a trained net sees in files, folders, tables or standard input."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def main(arguments: list[str]) -> int:
     if not names:
         raise UserError("predict: found no input; name files, folders or tables, or - for standard input")
     if "-" in names and len(names) > 1:
-        raise UserError(f"predict: found - beside {len(names) - 1} other inputs, expected it alone; give one or the other")
+        raise UserError(
+            f"predict: found - beside {len(names) - 1} other inputs, expected it alone; give one or the other"
+        )
 
     from hyperplane import predict
     from hyperplane.cli.blocks.screen import write_line

@@ -1,10 +1,10 @@
-"""Train a net on data, into a run folder with a report"""
+"""Train a net on data, into a run folder with a report."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +13,7 @@ import tyro
 from hyperplane import recipe as recipe_file
 from hyperplane import recipes
 from hyperplane.cli import STOPPED
-from hyperplane.cli.blocks.recipes import parse_recipe, without_options
+from hyperplane.cli.blocks.recipes import owners, parse_recipe, without_options
 from hyperplane.errors import UserError
 from hyperplane.recipe import Recipe
 
@@ -50,7 +50,8 @@ def main(arguments: list[str]) -> int:
     """Train, and return the exit status."""
     asked, said = parse_recipe(Train, "train", without_options(arguments), Recipe(), DESCRIPTION)
     if not asked.resume:
-        asked, recipe = parse_recipe(Train, "train", arguments, _base(asked, said), DESCRIPTION)
+        base = _with_names(_base(asked, said), said, owners(arguments))
+        asked, recipe = parse_recipe(Train, "train", arguments, base, DESCRIPTION)
     elif set(arguments) & {"--help", "-h"}:
         parse_recipe(Train, "train", arguments, said, DESCRIPTION)
 
@@ -80,7 +81,10 @@ def main(arguments: list[str]) -> int:
             )
     except Interrupted:
         screen.stop()
-        print(f"stopped; nothing is lost; to go on, type: hyperplane train --resume {shlex.quote(str(path))}", file=sys.stderr)
+        print(
+            f"stopped; nothing is lost; to go on, type: hyperplane train --resume {shlex.quote(str(path))}",
+            file=sys.stderr,
+        )
         return STOPPED
     finally:
         screen.stop()
@@ -104,6 +108,22 @@ def _base(asked: Train, said: Recipe) -> Recipe:
         if name not in (None, getattr(found, owner).name):
             changes |= {f"{owner}.name": name, f"{owner}.options": {}}
     return recipe_file.replace(found, changes)
+
+
+def _with_names(base: Recipe, said: Recipe, needed: set[str]) -> Recipe:
+    """Return the recipe with the names of the format, net and task whose options the user sets, chosen by the data."""
+    if not needed or not base.data.source:
+        return base
+
+    from hyperplane import data
+
+    if said.data.format == base.data.format == "auto":
+        base = recipe_file.replace(base, {"data.format": data.look(base.data)[0]})
+    if any(getattr(base, owner).name is None for owner in needed - {"data"}):
+        settings = replace(said.data, source=base.data.source, format=base.data.format, options=base.data.options)
+        whole = recipes.complete(base, data.open(settings).description)
+        base = replace(base, net=whole.net, task=whole.task)
+    return base
 
 
 def _unfinished(asked: Train) -> Path:

@@ -26,7 +26,7 @@ from hyperplane.data.blocks.problems import Refusal, hint, quote, unreadable
 from hyperplane.errors import UserError
 from hyperplane.recipe import DataRecipe
 
-__all__ = ["Encoded", "Known", "Remote", "check", "encode", "open", "sniff"]
+__all__ = ["Encoded", "Known", "Remote", "check", "encode", "look", "open", "sniff"]
 
 
 def open(recipe: DataRecipe, *, download: bool = False) -> Source:
@@ -53,6 +53,18 @@ def check(recipe: DataRecipe) -> list[Problem]:
             return module.check(path, recipe)
         except Refusal as refusal:
             return [refusal.problem]
+
+
+def look(recipe: DataRecipe) -> tuple[str, str]:
+    """Return the format that reads what a recipe names, and why.
+
+    Raises UserError where there is no such path or set, or no format that reads it.
+    """
+    module, path = _resolve(recipe, download=False, fetched=False)
+    name = next(e.name for e in discovery.entries("data").values() if e.module == module.__name__)
+    if recipe.format != "auto":
+        return name, "asked for"
+    return name, f"the known set {recipe.source}" if path is None else module.sniff(path).reason
 
 
 def sniff(path: Path) -> list[tuple[str, Sniff]]:
@@ -85,8 +97,11 @@ def _naming(source: str) -> Iterator[None]:
         raise unreadable(Path(os.fsdecode(error.filename or source)), error) from error
 
 
-def _resolve(recipe: DataRecipe, download: bool) -> tuple[ModuleType, Path | None]:
-    """Return the format and the path of what a recipe names; the path is None for a set that needs no files."""
+def _resolve(recipe: DataRecipe, download: bool, fetched: bool = True) -> tuple[ModuleType, Path | None]:
+    """Return the format and the path of what a recipe names; the path is None for a set that needs no files.
+
+    A known set's files must be there, or be downloaded, where `fetched`; otherwise its path is left open.
+    """
     forced = None if recipe.format == "auto" else discovery.load("data", recipe.format)
     if not recipe.source or "\0" in recipe.source:
         raise UserError("data.source: names nothing, expected a path or a known set; type: hyperplane list data")
@@ -99,8 +114,8 @@ def _resolve(recipe: DataRecipe, download: bool) -> tuple[ModuleType, Path | Non
         raise UserError(f"there is no file, folder or known set {quote(recipe.source)}; {hint(recipe.source, owners)}")
     module = discovery.load("data", owners[recipe.source])
     known: Known = module.KNOWN[recipe.source]
-    if not known.folder:
-        return module, None
+    if not known.folder or not fetched:
+        return forced or module, None
     folder = files.locate(recipe.source, known, lambda held: module.sniff(held).score == 1.0, download)
     return forced or module, folder
 

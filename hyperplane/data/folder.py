@@ -21,7 +21,7 @@ from torch import Tensor
 
 from hyperplane.contracts import Batch, Description, Problem, Sniff, Split
 from hyperplane.data.blocks import files, pictures, splits
-from hyperplane.data.blocks.encoded import Encoded
+from hyperplane.data.blocks.encoded import Encoded, described_as, relabelled
 from hyperplane.data.blocks.pictures import Header
 from hyperplane.data.blocks.problems import Refusal, name, options, quote, some, stop
 from hyperplane.recipe import DataRecipe
@@ -63,6 +63,12 @@ class FolderSource:
         shape = self.description.shapes["image_BCHW"]
         image_BCHW = pictures.read_batch(paths, shape, self.description.encoding)
         return Batch({"image_BCHW": image_BCHW, "label_B": self.labels[split][index_B]}, index_B)
+
+    def encoded_as(self, like: Description) -> FolderSource:
+        """Return the same pictures in the size, the channels and the normalisation of `like`, with its labels."""
+        description = described_as(self.description, like)
+        labels = {part: relabelled(label_N, self.description, like) for part, label_N in self.labels.items()}
+        return replace(self, description=description, labels=labels)
 
     def sample_name(self, split: Split, index: int) -> str:
         """Return the picture's path below the folder."""

@@ -26,7 +26,8 @@ class MovingAverage:
     def update(self) -> None:
         """Take in the weights as they are now."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        torch._foreach_lerp_(self.averages, self.weights, 1 - decay)
+        for average, weight in zip(self.averages, self.weights, strict=True):
+            average.lerp_(weight, 1 - decay)
         self.updates += 1
 
     @contextmanager

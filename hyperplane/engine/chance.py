@@ -1,6 +1,6 @@
 """Random numbers that depend only on the seed and on what they are for: never on what was drawn before.
 
-So a step draws the same numbers in a run that was never stopped, in one that was killed and resumed, and in any process.
+So a step draws the same numbers in a run that was never stopped, in one that was killed and resumed, in any process.
 """
 
 from __future__ import annotations

@@ -30,7 +30,9 @@ def describe(precision: Precision, command: str) -> records.Environment:
         threads=torch.get_num_threads(),
         memory_gb=round(memory_gb(), 1),
         device=torch.cuda.get_device_name(precision.device) if cuda else "cpu",
-        precision=records.Precision(str(precision.dtype).removeprefix("torch."), precision.channels_last, precision.why),
+        precision=records.Precision(
+            str(precision.dtype).removeprefix("torch."), precision.channels_last, precision.why
+        ),
         command=command,
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )

@@ -1,7 +1,7 @@
 """The batches of a run: which samples each step sees, and how they get to the device in time.
 
-The order of an epoch depends on the seed and the epoch alone. Small data live on the device; larger data are read by the
-step, by worker processes beside the training if there are any. Either way a step gets the same batch.
+The order of an epoch depends on the seed and the epoch alone. Small data live on the device; larger data are read by
+the step, by worker processes beside the training if there are any. Either way a step gets the same batch.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class Feed:
     def __init__(
         self, source: Source, split: Split, precision: Precision, workers: int, memory_gb: float, processes: Processes
     ) -> None:
-        self.source, self.split, self.precision = source, split, precision
+        self.source, self.precision = source, precision
+        self.split: Split = split
         self.workers, self.processes = workers, processes
         self.length = source.description.splits[split]
         floats = sum(math.prod(shape) for shape in source.description.shapes.values())
@@ -39,7 +40,7 @@ class Feed:
         self._whole: Batch | None = None
 
     def per_epoch(self, batch: int) -> int:
-        """Return the number of steps in an epoch; the last samples of its order that fill no batch are left out of it."""
+        """Return the number of steps in an epoch; the last samples of its order that fill no batch are left out."""
         return max(self.length // batch, 1)
 
     def indices(self, seed: int, batch: int, step: int) -> Tensor:
@@ -55,13 +56,14 @@ class Feed:
             yield from self._read(_Steps(self, seed, batch, start, stop))
 
     def walk(self) -> Iterator[Batch]:
-        """Yield every sample once in order, in pieces; of many processes, each takes every n-th piece."""
+        """Yield every sample once in order, in pieces; of many processes, each walks through its part of the split."""
         rank, world = self.processes.rank, self.processes.world
-        starts = range(rank * READ, self.length, world * READ)
+        part = -(-self.length // world)
+        starts = range(rank * part, min((rank + 1) * part, self.length), READ)
         if self.lives_on_device:
             whole = self._resident()
             for start in starts:
-                yield whole.take(slice(start, start + READ))
+                yield whole.take(slice(start, min(start + READ, starts.stop)))
         else:
             yield from self._read(_Pieces(self, starts))
 
@@ -132,7 +134,7 @@ class _Pieces(Dataset[Batch | UserError]):
 
     def __getitem__(self, k: int) -> Batch | UserError:
         start = self.starts[k]
-        return _told(self.feed, torch.arange(start, min(start + READ, self.feed.length)))
+        return _told(self.feed, torch.arange(start, min(start + READ, self.starts.stop)))
 
 
 def _told(feed: Feed, indices: Tensor, chance: torch.Generator | None = None) -> Batch | UserError:

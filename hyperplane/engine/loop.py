@@ -70,7 +70,9 @@ class Loop:
 
         `record` is called with every record of metrics.jsonl; `wanted` says, between steps, whether to stop.
         """
-        assert recipe.training.batch is not None and recipe.training.epochs is not None, "the recipe was completed before"
+        assert recipe.training.batch is not None and recipe.training.epochs is not None, (
+            "the recipe was completed before"
+        )
         self.recipe, self.model, self.train, self.validation = recipe, model, train, validation
         self.processes, self.folder, self.record, self.wanted = processes, checkpoint, record, wanted
         self.precision = train.precision
@@ -93,7 +95,7 @@ class Loop:
         self.saved = 0.0
 
     def run(self) -> None:
-        """Train to the end, or raise: Interrupted where it was asked to stop, UserError where the loss is not finite."""
+        """Train to the end, or raise Interrupted where it was asked to stop, UserError where the loss is not finite."""
         state, training = self.state, self.recipe.training
         self.begun = self.saved = time.monotonic()
         if state.step < self.steps and not state.stopped:
@@ -110,7 +112,11 @@ class Loop:
         peak, clip = recipe.optimizer.learning_rate or 0.0, recipe.optimizer.clip
         weights = [p for p in self.model.parameters() if p.requires_grad]
         groups, step_weights = self.optimizer.param_groups, self.optimizer.step
-        autocast, average, after_step = self.precision.autocast, self.average, getattr(self.model.task, "after_step", None)
+        autocast, average, after_step = (
+            self.precision.autocast,
+            self.average,
+            getattr(self.model.task, "after_step", None),
+        )
         log_steps = min(LOG_STEPS, self.per_epoch)
         look_steps = self.per_epoch * recipe.training.evaluate_every
         share = min(self.batch, self.train.length) // self.processes.world
@@ -159,7 +165,7 @@ class Loop:
         )
 
     def _means(self, losses: list[Tensor]) -> list[float]:
-        """Return the mean loss of each of the last steps, over all processes; raises UserError where one is not finite."""
+        """Return the mean loss of each of the last steps, over all processes; raises UserError if one is not finite."""
         if not losses:
             return []
         values = self.processes.mean(torch.stack(losses).float().mean(dim=1)).tolist()
@@ -170,7 +176,9 @@ class Loop:
 
     def _explain_divergence(self, step: int) -> None:
         source, split = self.train.source, self.train.split
-        names = [source.sample_name(split, i) for i in self.train.indices(self.recipe.seed, self.batch, step)[:3].tolist()]
+        names = [
+            source.sample_name(split, i) for i in self.train.indices(self.recipe.seed, self.batch, step)[:3].tolist()
+        ]
         rate = self.recipe.optimizer.learning_rate
         raise UserError(
             f"step {step + 1}: the loss is not finite (batch of {', '.join(names)}, ...); the last checkpoint is kept; "

@@ -50,14 +50,6 @@ class Processes:
         dist.all_reduce(said, dist.ReduceOp.MAX)
         return bool(said.item())
 
-    def broadcast(self, value: Any) -> Any:
-        """Return the leading process' value of a small JSON-able object."""
-        if self.world == 1:
-            return value
-        held = [value]
-        dist.broadcast_object_list(held)
-        return held[0]
-
     def concatenate(self, parts: dict[str, Tensor], order_B: Tensor) -> dict[str, Tensor]:
         """Return every process' samples joined, sorted by `order_B` (int64, each process' own)."""
         if self.world == 1:
@@ -65,7 +57,8 @@ class Processes:
         gathered: list[Any] = [None] * self.world
         dist.all_gather_object(gathered, (parts, order_B))
         order = torch.cat([o for _, o in gathered]).argsort()
-        return {name: torch.cat([p[name] for p, _ in gathered])[order] for name in parts}
+        held = [p for p, _ in gathered if p]  # fewer samples than processes leave some without
+        return {name: torch.cat([p[name] for p in held])[order] for name in held[0]}
 
 
 @contextmanager

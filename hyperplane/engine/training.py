@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from hyperplane.contracts import Source, Split
+from hyperplane.contracts import Description, Source, Split
 from hyperplane.engine import environment, evaluation, model, precision
 from hyperplane.engine.events import Finished, Started, Stepped, Validated, Watch
 from hyperplane.engine.feed import Feed
@@ -53,6 +53,12 @@ def prepare(path: Path, recipe: Recipe, overwrite: bool) -> RunFolder:
     return folder
 
 
+def judged(description: Description) -> Split:
+    """Return the split that judges a net: test, or where it is empty validation, or the training split itself."""
+    held: tuple[Split, ...] = ("test", "validation", "train")
+    return next(split for split in held if description.splits.get(split))
+
+
 class _Run:
     """What the steps of completing a run share."""
 
@@ -77,6 +83,8 @@ class _Run:
         self.precision = precision.choose(recipe.hardware, self.model, here.local_rank)
         splits = source.description.splits
         validation = self.feed("validation") if splits.get("validation") else None
+        if validation is None and training.patience is not None:
+            raise UserError("training.patience: needs a validation split, and there is none; add --data.validation 0.1")
         self.loop = Loop(
             recipe, self.model, self.feed("train"), validation, here, folder.checkpoint, self.record, wanted
         )
@@ -94,7 +102,7 @@ class _Run:
             self.folder.truncate_metrics(self.loop.state.step)
         self.watch(self.started())
         self.loop.run()
-        split: Split = "test" if self.source.description.splits.get("test") else "validation"
+        split = judged(self.source.description)
         gathered = evaluation.statistics(self.model, self.feed(split))
         if self.here.leads:
             self.finish(split, gathered)
@@ -127,7 +135,7 @@ class _Run:
         return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
 
     def finish(self, split: Split, gathered: dict[str, Tensor]) -> None:
-        """Write weights, judgement, pictures and report; the manifest comes last and makes the folder a finished run."""
+        """Write weights, judgement, pictures, the manifest that makes the folder a finished run, and the report."""
         folder, metrics, seconds = self.folder, evaluation.measure(self.model.judge, gathered), self.loop.seconds
         samples = len(gathered["loss_B"])
         folder.write_model(self.model.state_dict())

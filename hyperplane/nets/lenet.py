@@ -1,8 +1,8 @@
 """LeNet-5, the convolutional net that read cheques.
 
 LeCun, Bottou, Bengio and Haffner 1998, "Gradient-based learning applied to document recognition", section II.B. What
-differs from the paper: the second convolution reads all six maps (the paper connects a hand-chosen part), pooling has no
-weights, and the output is linear (the paper: radial basis functions). ReLU and max pooling by default; the variant
+differs from the paper: the second convolution reads all six maps (the paper connects a hand-chosen part), pooling has
+no weights, and the output is linear (the paper: radial basis functions). ReLU and max pooling by default; the variant
 `lenet5-1998` has the paper's tanh and average.
 """
 

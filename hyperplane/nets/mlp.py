@@ -1,13 +1,14 @@
 """Multi-layer perceptron of any depth: h ← σ(W h + b), then a linear output.
 
 Rumelhart, Hinton and Williams 1986, "Learning representations by back-propagating errors". The bypass is the
-parameter-free one of He et al. 2016 (arXiv:1512.03385, option A): h ← h + σ(W h + b), the shorter of the two padded with
-zeros or the longer cut, so that it adds no weight whatever the widths.
+parameter-free one of He et al. 2016 (arXiv:1512.03385, option A): h ← h + σ(W h + b), the shorter of the two padded
+with zeros or the longer cut, so that it adds no weight whatever the widths.
 """
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -40,7 +41,7 @@ class MLP(nn.Module):
         if not all(width > 0 for width in hidden):
             raise UserError(f"net mlp.hidden: found {list(hidden)}, expected widths of 1 or more")
         widths = (math.prod(shape), *hidden)
-        self.hidden = nn.ModuleList(nn.Linear(n, m) for n, m in zip(widths, widths[1:], strict=False))
+        self.hidden = nn.ModuleList(nn.Linear(n, m) for n, m in pairwise(widths))
         self.output = nn.Linear(widths[-1], outputs)
         self.activation = ACTIVATIONS[activation]
         self.bypass = bypass

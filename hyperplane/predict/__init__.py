@@ -17,6 +17,7 @@ from hyperplane.engine.feed import Feed
 from hyperplane.engine.model import Model, build
 from hyperplane.engine.parallel import Processes
 from hyperplane.engine.precision import Precision, choose
+from hyperplane.engine.training import judged
 from hyperplane.errors import UserError
 from hyperplane.recipe import HardwareRecipe, Recipe
 from hyperplane.runs.folder import RunFolder
@@ -97,10 +98,13 @@ def predict(trained: Trained, inputs: Sequence[Path] | bytes) -> Iterator[Predic
             yield Predicted(encoded.names[index], one)
 
 
-def evaluate(trained: Trained, split: Split | None = None, source: str | None = None, download: bool = False) -> Evaluated:
+def evaluate(
+    trained: Trained, split: Split | None = None, source: str | None = None, download: bool = False
+) -> Evaluated:
     """Return the metrics over a split of the run's own data, or of other labelled data of the same kind.
 
-    Arguments: the split (None: test, or validation where there is none); a path or known set other than the run's own.
+    Arguments: the split (None: test, or validation where there is none); a path or known set other than the run's own:
+    all of its samples count unless it brings splits of its own.
     Raises UserError where the data are absent, changed since the training, or of another kind.
     """
     recipe = trained.recipe.data
@@ -116,12 +120,18 @@ def evaluate(trained: Trained, split: Split | None = None, source: str | None = 
                 f"name it to evaluate on it as it is now: --data {recipe.source}"
             )
     else:
-        opened = data.open(replace(recipe, source=source, format="auto"), download=download, like=trained.description)
+        side = (
+            trained.description.shapes[trained.description.input][-1] if trained.description.kind == "image" else None
+        )
+        whole = replace(recipe, source=source, format="auto", validation=0.0, test=0.0, size=side, options={})
+        opened = data.open(whole, download=download).encoded_as(trained.description)
     splits = opened.description.splits
-    chosen: Split = split or ("test" if splits.get("test") else "validation")
+    chosen = split or judged(opened.description)
     if not splits.get(chosen):
         held = ", ".join(name for name, length in splits.items() if length)
-        raise UserError(f"split: found {chosen}, but {opened.description.name} has {held}; type: --split {held.split(',')[0]}")
+        raise UserError(
+            f"split: found {chosen}, but {opened.description.name} has {held}; type: --split {held.split(',')[0]}"
+        )
     feed = Feed(opened, chosen, trained.precision, recipe.workers, recipe.memory_gb, Processes())
     gathered = evaluation.statistics(trained.model, feed)
     task = trained.model.judge

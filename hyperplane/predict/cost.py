@@ -85,7 +85,7 @@ def measure(net: nn.Module, shape: tuple[int, ...], batch: int, precision: Preci
         batch=batch,
         forward_ms=forward_ms,
         step_ms=step_ms,
-        hardware=f"{precision.device}, {torch.get_num_threads()} threads, {str(precision.dtype).removeprefix('torch.')}",
+        hardware=f"{precision.device}, {torch.get_num_threads()} threads, {precision.dtype}".replace("torch.", ""),
     )
 
 

@@ -1,4 +1,4 @@
-"""Recipes: one file per chapter of the lecture, one function each; and what a recipe left open, filled in from the data.
+"""Recipes: a file per chapter of the lecture, a function each; and what a recipe left open, filled in from the data.
 
 Imports no torch before it completes a recipe.
 """

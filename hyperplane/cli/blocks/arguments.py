@@ -40,9 +40,19 @@ def _one_line(boxed: str, verb: str) -> str:
     plain = re.sub("[│╭╰╮╯]", " ", boxed)
     first, *others = re.split("─{6,}", plain.partition("\n")[2])
     message = " ".join(first.split()).rstrip(".")
-    message = re.sub(r"\. (Expected|Got)", r"; \1", message).replace("Expected", "expected")
-    message = re.sub(r"Error parsing (\S+): no type matching (\S+) could be instantiated from \['(.*?)'\].*",
-                     lambda m: f"{m[1]}: found '{m[3]}', expected {m[2].replace('{None}|', '')}", message)
+    value = re.match(
+        r"Error parsing (?:\S+/)?(\S+): no type matching (\S+) could be instantiated from \['(.*?)'\]", message
+    )
+    if value:
+        message = f"{value[1]}: found '{value[3]}', expected {_kind(value[2])}"
+    message = message.replace(". Expected", ", expected").replace("Unrecognized options: ", "there is no option ")
     near = [re.search(r"--[\w.-]+", other) for other in others if "Perhaps you meant" in other]
     hint = f"did you mean {near[0][0]}? " if near and near[0] else ""
-    return f"{message[:1].lower()}{message[1:]}; {hint}(hyperplane {verb} --help)"
+    return f"{verb}: {message[:1].lower()}{message[1:]}; {hint}type: hyperplane {verb} --help"
+
+
+def _kind(shape: str) -> str:
+    """Return tyro's word for a type as people say it."""
+    plain = {"INT": "a whole number", "FLOAT": "a number", "STR": "a text", "PATH": "a path"}
+    shape = shape.removeprefix("{None}|")
+    return plain.get(shape, shape)

@@ -1,10 +1,11 @@
-"""A recipe's fields as dotted options: --optimizer.learning-rate, and --net.hidden for the options of the net at hand."""
+"""A recipe's fields as dotted options: --optimizer.learning-rate, and --net.hidden for the net's own options."""
 
 from __future__ import annotations
 
 import ast
 import dataclasses
 import inspect
+import itertools
 import typing
 from typing import Annotated, Any
 
@@ -12,7 +13,6 @@ import tyro
 
 from hyperplane import discovery, recipe
 from hyperplane.cli.blocks.arguments import parse
-from hyperplane.errors import UserError
 from hyperplane.recipe import Recipe
 
 SHORT = {
@@ -27,8 +27,8 @@ SHORT = {
 }
 """Fields that have a short option as well."""
 
-OPTION_OWNERS = ("net", "task")
-"""Fields of the recipe whose `options` are those of the net or the task that they name."""
+OWNERS = {"data": "format", "net": "name", "task": "name"}
+"""Fields of the recipe with `options` of a format, a net or a task, and the field of each that names it."""
 
 
 def fields_type(verb: type, base: Recipe) -> type:
@@ -36,7 +36,7 @@ def fields_type(verb: type, base: Recipe) -> type:
 
     The options of the base's net and task are among them, with their own types and defaults.
     """
-    rooms = [(f.name, *_field("", f, getattr(base, f.name), base)) for f in dataclasses.fields(Recipe) if f.name != "version"]
+    rooms = [(f.name, *_field(f, getattr(base, f.name))) for f in dataclasses.fields(Recipe) if f.name != "version"]
     return dataclasses.make_dataclass(verb.__name__, rooms, bases=(verb,), frozen=True, kw_only=True)
 
 
@@ -45,14 +45,7 @@ def parse_recipe(kind: type, verb: str, arguments: list[str], base: Recipe, desc
 
     Raises UserError for an option that does not exist or a value that does not fit.
     """
-    combined = fields_type(kind, base)
-    try:
-        found = parse(combined, verb, arguments, description=description)
-    except UserError as error:
-        for owner in OPTION_OWNERS:
-            if f"--{owner}." in str(error) and getattr(base, owner).name is None:
-                raise UserError(f"{error}; the options of a {owner} need its name: --{owner} NAME") from None
-        raise
+    found = parse(fields_type(kind, base), verb, arguments, description=description)
     tree = dataclasses.asdict(base)
     for room in dataclasses.fields(Recipe):
         value = getattr(found, room.name, tree[room.name])
@@ -61,40 +54,53 @@ def parse_recipe(kind: type, verb: str, arguments: list[str], base: Recipe, desc
             continue
         for field in dataclasses.fields(value):
             held = getattr(value, field.name)
-            held = list(held) if isinstance(held, tuple) else held
             if field.name in tree[room.name]:
                 tree[room.name][field.name] = held
-            else:
-                tree[room.name]["options"][field.name] = held
+            elif held != field.default:  # an option that the user set
+                tree[room.name]["options"][field.name] = list(held) if isinstance(held, tuple) else held
     return found, recipe.parse(tree, Recipe, "options")
 
 
 def without_options(arguments: list[str]) -> list[str]:
-    """Return the arguments without the options of nets and tasks and without --help: what can be read before these are known."""
+    """Return the arguments that can be read before format, net and task are known: without their options, and --help."""
     kept, skipping = [], False
     for argument in arguments:
         if argument.startswith("--"):
-            owner, _, name = argument[2:].partition("=")[0].partition(".")
-            skipping = owner in OPTION_OWNERS and name not in ("", "name")
+            skipping = _owner(argument) is not None
         if not skipping and argument not in ("--help", "-h"):
             kept.append(argument)
     return kept
 
 
-def _field(prefix: str, field: dataclasses.Field[Any], value: Any, base: Recipe) -> tuple[Any, Any]:
+def owners(arguments: list[str]) -> set[str]:
+    """Return whose options the arguments set: those of the data's format, of the net, of the task."""
+    return {owner for owner in map(_owner, arguments) if owner is not None}
+
+
+def _owner(argument: str) -> str | None:
+    owner, dot, name = argument.removeprefix("--").partition("=")[0].partition(".")
+    if not argument.startswith("--") or not dot or owner not in OWNERS:
+        return None
+    fields = {f.name for f in dataclasses.fields(_hints(Recipe)[owner])}
+    return None if name.replace("-", "_") in fields else owner
+
+
+def _field(field: dataclasses.Field[Any], value: Any) -> tuple[Any, Any]:
     """Return the type and default of one field of a recipe, as tyro reads them."""
     if not dataclasses.is_dataclass(value):
         hint = Annotated[_hints(Recipe)[field.name], tyro.conf.arg(help=_docs(Recipe)[field.name])]
         return hint, dataclasses.field(default=value)
-    kind = type(value)
+    kind: type = type(value)
     inner: list[tuple[str, Any, Any]] = []
     for f in dataclasses.fields(kind):
         if f.name == "options" or (field.name, f.name) == ("data", "source"):  # the verb's own
             continue
         short = SHORT.get(f"{field.name}.{f.name}")
         about = tyro.conf.arg(help=_docs(kind)[f.name], aliases=[short] if short else None)
-        inner.append((f.name, Annotated[_hints(kind)[f.name], about], dataclasses.field(default=getattr(value, f.name))))
-    if field.name in OPTION_OWNERS and value.name is not None:
+        inner.append(
+            (f.name, Annotated[_hints(kind)[f.name], about], dataclasses.field(default=getattr(value, f.name)))
+        )
+    if field.name in OWNERS and getattr(value, OWNERS[field.name]) not in (None, "auto"):
         inner += _options(field.name, value)
     made = dataclasses.make_dataclass(kind.__name__, inner, frozen=True)
     made.__doc__ = kind.__doc__
@@ -102,21 +108,26 @@ def _field(prefix: str, field: dataclasses.Field[Any], value: Any, base: Recipe)
 
 
 def _options(owner: str, chosen: Any) -> list[tuple[str, Any, Any]]:
-    """Return the options of the net or task that a recipe names, with its values as defaults."""
+    """Return the options of the format, net or task that a recipe names, with its values as defaults."""
     from hyperplane import nets
 
-    room = f"{owner}s"
-    module = discovery.load(room, chosen.name)
-    constructor = module.NET if owner == "net" else module.TASK
-    given = {**getattr(module, "VARIANTS", {}).get(chosen.name, {}), **chosen.options}
-    given = nets.check_options(given, constructor, f"{owner} {chosen.name}")
+    name = getattr(chosen, OWNERS[owner])
+    if owner == "data":
+        known: dict[str, tuple[Any, Any]] = getattr(discovery.load("data", name), "OPTIONS", {})
+        given = chosen.options
+    else:
+        module = discovery.load(f"{owner}s", name)
+        constructor = module.NET if owner == "net" else module.TASK
+        known = {n: (option.kind, option.default) for n, option in nets.options(constructor).items()}
+        given = {**getattr(module, "VARIANTS", {}).get(name, {}), **chosen.options}
+        given = nets.check_options(given, constructor, f"{owner} {name}")
     return [
         (
-            name,
-            Annotated[option.kind, tyro.conf.arg(help=f"Option of {chosen.name}.")],
-            dataclasses.field(default=given.get(name, option.default)),
+            option,
+            Annotated[kind, tyro.conf.arg(help=f"Option of {name}.")],
+            dataclasses.field(default=given.get(option, default)),
         )
-        for name, option in nets.options(constructor).items()
+        for option, (kind, default) in known.items()
     ]
 
 
@@ -126,11 +137,11 @@ def _hints(kind: type) -> dict[str, Any]:
 
 def _docs(kind: type) -> dict[str, str]:
     """Return what stands under each field of a dataclass."""
-    body = next(n for n in ast.parse(inspect.getsource(inspect.getmodule(kind))).body  # pyright: ignore[reportArgumentType]
-                if isinstance(n, ast.ClassDef) and n.name == kind.__name__).body
+    source = ast.parse(inspect.getsource(kind))
+    body = next(node for node in ast.walk(source) if isinstance(node, ast.ClassDef)).body
     docs = {f.name: "" for f in dataclasses.fields(kind)}
-    for node, after in zip(body, body[1:], strict=False):
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and isinstance(after, ast.Expr):
-            if isinstance(after.value, ast.Constant):
-                docs[node.target.id] = str(after.value.value)
+    for pair in itertools.pairwise(body):
+        match pair:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=text)):
+                docs[name] = str(text)
     return docs

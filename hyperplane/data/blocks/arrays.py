@@ -6,7 +6,7 @@ Shape suffixes: N samples of a split, B batch, C channels, H and W pixels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ from torch import Tensor
 
 from hyperplane.contracts import Batch, Description, Split
 from hyperplane.data.blocks import pictures
+from hyperplane.data.blocks.encoded import described_as, relabelled
+from hyperplane.errors import UserError
 from hyperplane.recipe import DataRecipe
 
 
@@ -55,6 +57,20 @@ class ArraySource:
         how = self.description.encoding
         image_BCHW = pictures.normalise(image_BCHW, how["mean"], how["std"])
         return Batch({"image_BCHW": image_BCHW, "label_B": torch.from_numpy(held.label_N[which])}, index_B)
+
+    def encoded_as(self, like: Description) -> ArraySource:
+        """Return the same pictures with the normalisation and the labels of `like`, whose shape they must have."""
+        description, shape = described_as(self.description, like), self.description.shapes["image_BCHW"]
+        if shape != like.shapes["image_BCHW"]:
+            raise UserError(
+                f"{self.description.name}: holds pictures of {shape} (channels, height, width), but the net was "
+                f"trained on {like.shapes['image_BCHW']}; save them as picture files in class folders, which are converted"
+            )
+        splits = {
+            part: replace(held, label_N=relabelled(torch.from_numpy(held.label_N), self.description, like).numpy())
+            for part, held in self.splits.items()
+        }
+        return replace(self, description=description, splits=splits)
 
     def sample_name(self, split: Split, index: int) -> str:
         """Return the sample's file and its position in it, from 0."""

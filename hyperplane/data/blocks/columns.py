@@ -240,7 +240,7 @@ def _numbers(table: Table, column: str, problems: list[Problem]) -> np.ndarray:
                 Problem(
                     table.at(row, column),
                     f"found {quote(cell)}, expected a number as in the rest of the column",
-                    "correct it, leave the cell empty, or list the column in data.options.categories",
+                    "correct it, leave the cell empty, or list the column in --data.categories",
                 )
             )
         elif not abs(value) <= LARGEST:
@@ -278,7 +278,7 @@ def _read_target(
     if kind is None:
         kind, why = _target_kind(held, values if is_number else None)
     else:
-        why = chosen.get("why", "as data.options.kind says")
+        why = chosen.get("why", "as --data.kind says")
     if kind == "number":
         before = len(problems)
         value_N = _numbers(table, column, problems)[row_N]
@@ -303,10 +303,10 @@ def _target_kind(held: Sequence[str], values: list[float | None] | None) -> tupl
     if not all(re.fullmatch(r"[+-]?\d+", cell) for cell in held):
         return "number", "its values have decimals"
     if len(different) <= MOST_CLASSES and len(held) >= 5 * len(different):
-        return "class", f"it takes {len(different)} whole values; data.options.kind number makes it a number"
+        return "class", f"it takes {len(different)} whole values; --data.kind number makes it a number"
     return (
         "number",
-        f"it takes {len(different)} whole values in {len(held)} rows; data.options.kind class makes it classes",
+        f"it takes {len(different)} whole values in {len(held)} rows; --data.kind class makes it classes",
     )
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import torch
 from PIL import Image
+from torch import Tensor
 
-from hyperplane.contracts import Batch
+from hyperplane.contracts import Batch, Description
+from hyperplane.data.blocks.problems import some
+from hyperplane.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -34,3 +38,27 @@ class Encoded:
     def batch(self) -> Batch:
         """Return all samples at once."""
         return self.read(0, len(self))
+
+
+def described_as(own: Description, like: Description) -> Description:
+    """Return the description of a source's samples, encoded as `like` says; its name, splits and hashes stay its own.
+
+    Raises UserError where the samples are of another kind, or hold a class that `like` has not.
+    """
+    if (own.kind == "image", own.target) != (like.kind == "image", like.target):
+        raise UserError(
+            f"{own.name}: holds {own.kind} samples with {own.target}, but the net was trained on {like.kind} samples "
+            f"with {like.target}; name data of that kind"
+        )
+    unknown = [name for name in own.classes if name not in like.classes]
+    if unknown:
+        raise UserError(
+            f"{own.name}: holds classes that the net was not trained on: {some(unknown)}; "
+            f"it knows {some(like.classes, 12)}: rename or leave them out"
+        )
+    return replace(like, name=own.name, format=own.format, splits=own.splits, hashes=own.hashes, notes=own.notes)
+
+
+def relabelled(label_N: Tensor, own: Description, like: Description) -> Tensor:
+    """Return labels, int64, that count the classes of `own`, as labels that count those of `like`."""
+    return torch.tensor([like.classes.index(name) for name in own.classes], dtype=torch.int64)[label_N]

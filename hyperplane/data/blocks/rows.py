@@ -6,7 +6,7 @@ Shape suffixes: N rows, B batch, D features, K numbers to predict.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,8 +16,8 @@ from torch import Tensor
 
 from hyperplane.contracts import Batch, Description, Problem, Split
 from hyperplane.data.blocks import columns, splits, tables
-from hyperplane.data.blocks.encoded import Encoded
-from hyperplane.data.blocks.problems import Refusal, name, stop
+from hyperplane.data.blocks.encoded import Encoded, described_as, relabelled
+from hyperplane.data.blocks.problems import Refusal, name, quote, stop
 from hyperplane.data.blocks.tables import Table
 from hyperplane.errors import UserError
 from hyperplane.recipe import DataRecipe
@@ -44,6 +44,18 @@ class RowSource:
         row_B = self.splits[split][index_B]
         fields = {self.description.input: self.feature_ND[row_B], self.description.target: self.target_N[row_B]}
         return Batch(fields, index_B)
+
+    def encoded_as(self, like: Description) -> RowSource:
+        """Return the same rows with the columns, their encoding and the labels of `like`."""
+        description, notes = described_as(self.description, like), list(self.description.notes)
+        target = like.encoding["target"]
+        if self.description.encoding["target"] != target:
+            what = f"predicts {quote(self.description.encoding['target'])}, but the net was trained on {quote(target)}"
+            raise Refusal(self.table.where, what, f"type --data.target {target}")
+        feature_ND = torch.from_numpy(columns.encode_new(self.table, like.encoding, notes))
+        target_N = relabelled(self.target_N, self.description, like) if like.classes else self.target_N
+        description = replace(description, notes=tuple(notes))
+        return replace(self, description=description, feature_ND=feature_ND, target_N=target_N)
 
     def sample_name(self, split: Split, index: int) -> str:
         """Return the line, or for Parquet the row, that the sample comes from."""
