@@ -50,7 +50,7 @@ def test_binary_labels_are_learnt_whatever_they_are_called(tmp_path, labels):
     path = api.run_recipe(replace(POINTS, data=DataRecipe(source=str(table))), runs=tmp_path / "runs")
     run = api.load(path)
     assert run.classes == labels
-    assert run.net.output.out_features == 1  # a sigmoid, not a softmax of two
+    assert run.trained.model.judge.outputs == 1  # a sigmoid, not a softmax of two
     assert run.predict({"a": 5, "b": 0.3})["class"] == labels[1]
     assert run.predict({"a": -5, "b": 0.3})["class"] == labels[0]
 

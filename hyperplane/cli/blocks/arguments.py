@@ -17,18 +17,15 @@ T = TypeVar("T")
 CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.AvoidSubcommands, tyro.conf.HelptextFromCommentsOff)
 
 
-def parse(kind: type[T], verb: str, arguments: list[str], default: T | None = None, description: str = "") -> T:
+def parse(kind: type[T], verb: str, arguments: list[str], description: str = "") -> T:
     """Return the arguments as `kind`; prints help and leaves where it is asked for.
 
     Raises UserError for an option that does not exist, naming the nearest, or a value that does not fit.
     """
     said = io.StringIO()
-    given = {} if default is None else {"default": default}
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(
-                kind, prog=f"hyperplane {verb}", description=description, args=arguments, config=CONFIG, **given
-            )
+            return tyro.cli(kind, prog=f"hyperplane {verb}", description=description, args=arguments, config=CONFIG)
     except SystemExit as stop:
         if not stop.code:
             sys.exit(0)

@@ -62,7 +62,7 @@ def parse_recipe(kind: type, verb: str, arguments: list[str], base: Recipe, desc
 
 
 def without_options(arguments: list[str]) -> list[str]:
-    """Return the arguments that can be read before format, net and task are known: without their options, and --help."""
+    """Return the arguments that can be read before format, net and task are known: without their options and --help."""
     kept, skipping = [], False
     for argument in arguments:
         if argument.startswith("--"):

@@ -64,7 +64,7 @@ class ArraySource:
         if shape != like.shapes["image_BCHW"]:
             raise UserError(
                 f"{self.description.name}: holds pictures of {shape} (channels, height, width), but the net was "
-                f"trained on {like.shapes['image_BCHW']}; save them as picture files in class folders, which are converted"
+                f"trained on {like.shapes['image_BCHW']}; save them as pictures in class folders, which are converted"
             )
         splits = {
             part: replace(held, label_N=relabelled(torch.from_numpy(held.label_N), self.description, like).numpy())
