@@ -1,6 +1,6 @@
 """Accuracy and training time of the chapter's recipes, over five seeds: `python -m benchmarks.digits [RECIPE ...]`.
 
-A run is what `hyperplane train` makes of the recipe, in this process; the seed decides weights and order, not the split.
+A run is what `hyperplane train` makes of the recipe, in this process. The seed decides weights and order, not splits.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What the loop costs over a bare torch loop: MLP 2-64-64-1, batch 64, side by side, alternating.
 
-The bare loop is the shortest that does the same: shuffled batches by index, binary cross-entropy, backward, step. It
-is timed with the optimizer's default implementation, which is what people write, and with the fused one, which ours uses.
-Lightning is timed as well where it is installed (pip install lightning). One thread: a net this small gains nothing from
-more, and threads add noise. Time for each step, over whole runs of the loop, without its first epoch.
+The bare loop is the shortest that does the same: shuffled batches by index, binary cross-entropy, backward, step. Its
+optimizer is torch's default implementation, which is what people write, and the fused one, which ours uses. Lightning
+is timed as well where it is installed (pip install lightning). One thread: a net this small gains nothing from more,
+and threads add noise. Time for each step, over whole runs of the loop, without its first epoch.
 """
 
 from __future__ import annotations

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import nn
 
 from hyperplane import data as data_room
 from hyperplane import nets, predict, recipes
 from hyperplane import recipe as recipe_file
 from hyperplane.contracts import Measured, Problem, Split
-from hyperplane.engine import training
+from hyperplane.engine import model, training
 from hyperplane.engine.events import Watch
 from hyperplane.engine.precision import choose
 from hyperplane.errors import UserError
@@ -133,6 +133,7 @@ def run_recipe(
     path = Path(runs) / (name or run_name(recipe))
     source = data_room.open(recipe.data, download=download)
     recipe = recipes.complete(recipe, source.description)
+    choose(recipe.hardware, model.build(recipe, source.description))  # refuses before a run's folder is made or emptied
     folder = training.prepare(path, recipe, overwrite)
     training.fit(recipe, source, folder, command, watch)
     return path
@@ -193,6 +194,9 @@ def cost(net: nn.Module, shape: tuple[int, ...], *, batch: int = 64, device: str
     return measure(net, shape, batch, choose(HardwareRecipe(device=device), net))  # pyright: ignore[reportArgumentType]
 
 
+_PNG_MODES = ("1", "L", "LA", "I;16", "P", "RGB", "RGBA")
+
+
 def _as_bytes(sample: bytes | Image.Image | np.ndarray | Mapping[str, Any]) -> bytes:
     if isinstance(sample, bytes):
         return sample
@@ -206,7 +210,13 @@ def _as_bytes(sample: bytes | Image.Image | np.ndarray | Mapping[str, Any]) -> b
             raise UserError(
                 f"x: found an array of {sample.dtype}, expected pixels as uint8; type: (x * 255).astype('uint8')"
             )
-        sample = Image.fromarray(sample)
+        if sample.ndim not in (2, 3) or sample.shape[2:] not in ((), (1,), (2,), (3,), (4,)) or not sample.size:
+            raise UserError(
+                f"x: found an array of shape {sample.shape}, expected one picture, (H, W) or (H, W, C) with 1 to 4 "
+                "channels; give several as a list"
+            )
+        sample = Image.fromarray(sample[:, :, 0] if sample.shape[2:] == (1,) else sample)
     held = io.BytesIO()
-    sample.save(held, "png")
+    upright = ImageOps.exif_transpose(sample)
+    (upright if upright.mode in _PNG_MODES else upright.convert("RGB")).save(held, "png")
     return held.getvalue()

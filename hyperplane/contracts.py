@@ -197,7 +197,8 @@ class Said:
 class Task(Protocol):
     """A kind of problem: loss, metrics, decoding, drawing. A torch module, so that it may own weights of its own.
 
-    Its file ends with `TASK = ...`; the keyword-only arguments of its constructor are its options.
+    One that keeps state besides (a teacher that follows the net) has a method `after_step(net, step)` as well. Its file
+    ends with `TASK = ...`; the keyword-only arguments of its constructor are its options.
     """
 
     METRICS: ClassVar[tuple[Metric, ...]]

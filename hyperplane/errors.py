@@ -12,7 +12,7 @@ class UserError(ValueError):
 
 def nearest(word: str, choices: Iterable[str]) -> str:
     """Return a clause that suggests the choice nearest to `word`, or lists them all where none is near."""
-    choices = sorted(choices)
+    choices = sorted(set(choices))
     lowered = {choice.lower(): choice for choice in choices}
     near = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
     if near:

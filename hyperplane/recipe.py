@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -140,6 +142,34 @@ class Recipe:
     version: int = VERSION
     """Version of this file's layout."""
 
+    def __post_init__(self) -> None:
+        """Raise UserError for a number outside of its range, or one that is not finite."""
+        for dotted, (inside, expected, example) in _RANGES.items():
+            room, _, name = dotted.partition(".")
+            value = getattr(getattr(self, room), name)
+            if value is not None and not inside(value):
+                option = f"--{dotted.replace('_', '-')} {example}"
+                raise UserError(f"{dotted}: found {value}, expected {expected}; type: {option}")
+
+
+_RANGES: dict[str, tuple[Callable[[Any], bool], str, str]] = {
+    "data.memory_gb": (lambda x: 0 <= x < math.inf, "a number of GiB, 0 or more", "4"),
+    "data.workers": (lambda x: x >= 0, "0 or more", "0"),
+    "optimizer.learning_rate": (lambda x: 0 < x < math.inf, "a number above 0", "0.002"),
+    "optimizer.momentum": (lambda x: 0 <= x < 1, "a number in [0, 1)", "0.9"),
+    "optimizer.weight_decay": (lambda x: 0 <= x < math.inf, "a number, 0 or more", "0.01"),
+    "optimizer.clip": (lambda x: 0 < x < math.inf, "a number above 0", "1"),
+    "schedule.warmup": (lambda x: 0 <= x <= 1, "a share in [0, 1]", "0.2"),
+    "schedule.final": (lambda x: 0 <= x <= 1, "a share in [0, 1]", "0"),
+    "training.epochs": (lambda x: x >= 1, "1 or more", "10"),
+    "training.batch": (lambda x: x >= 1, "1 or more", "64"),
+    "training.ema": (lambda x: 0 < x < 1, "a number in (0, 1)", "0.99"),
+    "training.patience": (lambda x: x >= 1, "1 or more", "10"),
+    "training.evaluate_every": (lambda x: x >= 1, "1 or more", "1"),
+    "training.checkpoint_seconds": (lambda x: 0 <= x < math.inf, "a number of seconds, 0 or more", "30"),
+}
+"""Of each number with a range: whether a value is inside (nan never is), how people say it, and a good one."""
+
 
 def to_json(recipe: Recipe) -> str:
     """Return the recipe as indented JSON."""
@@ -156,7 +186,7 @@ def from_json(text: str, where: str = "recipe") -> Recipe:
     except (json.JSONDecodeError, RecursionError) as error:
         raise UserError(f"{where}: is not JSON ({error}); copy it again from where it came") from error
     if not isinstance(found, dict):
-        raise UserError(f"{where}: holds {_say(found)}, expected an object with the fields of a recipe")
+        raise UserError(f"{where}: holds {_say(found)}, expected an object with the fields of a recipe; copy it again")
     version = found.get("version", VERSION)
     if isinstance(version, int) and version > VERSION:
         raise UserError(
@@ -212,12 +242,12 @@ def parse(value: Any, kind: Any, where: str) -> Any:
         return float(value)
     if isinstance(kind, type) and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
-    raise UserError(f"{where}: found {_say(value)}, expected {_name(kind)}")
+    raise UserError(f"{where}: found {_say(value)}, expected {_name(kind)}; correct it")
 
 
 def _parse_fields(value: Any, kind: type, where: str) -> Any:
     if not isinstance(value, dict):
-        raise UserError(f"{where}: found {_say(value)}, expected an object of fields")
+        raise UserError(f"{where}: found {_say(value)}, expected an object of fields; correct it")
     hints = typing.get_type_hints(kind)
     known = [f.name for f in dataclasses.fields(kind)]
     for name in value:

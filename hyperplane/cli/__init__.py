@@ -30,16 +30,27 @@ def main(arguments: list[str] | None = None) -> int:
     except (UserError, OSError) as error:
         if debug:
             traceback.print_exc()
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {' '.join(_told(error).split())}", file=sys.stderr)
         return GIVEN_UP
     except Exception as error:
         if debug:
             traceback.print_exc()
         told = " ".join(str(error).split())[:300]
+        if isinstance(error, MemoryError) or "allocate memory" in told or "out of memory" in told.lower():
+            print(
+                f"error: memory: found too little ({told}); choose a smaller net or a smaller --batch", file=sys.stderr
+            )
+            return GIVEN_UP
         print(
             f"fault in hyperplane: {type(error).__name__}: {told}; add --debug and report what it says", file=sys.stderr
         )
         return UNEXPECTED
+
+
+def _told(error: UserError | OSError) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}; choose another path, or make this one usable"
+    return str(error)
 
 
 def _run(arguments: list[str]) -> int:

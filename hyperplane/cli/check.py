@@ -49,10 +49,10 @@ def main(arguments: list[str]) -> int:
         }
         write_line(json.dumps(found))
         return 2 if problems else 0
-    say = Console(highlight=False, soft_wrap=True).print
-    say(f"{asked.source}: {format} ({reason})", markup=False)
+    say = Console(highlight=False, soft_wrap=True, markup=False).print
+    say(f"{asked.source}: {format} ({reason})")
     for problem in problems:
-        say(f"  {problem}", style="red", markup=False)
+        say(f"  {problem}", style="red")
     if description is None:
         raise UserError(f"{asked.source}: {len(problems)} problem{'s' * (len(problems) > 1)}, named above")
     say("  " + ", ".join(f"{length:,} {name}" for name, length in description.splits.items()))
@@ -61,8 +61,8 @@ def main(arguments: list[str]) -> int:
         if description.classes
         else (f"predicts {', '.join(description.target_names)}")
     )
-    say(f"  {what}", markup=False)
+    say(f"  {what}")
     for note in description.notes:
-        say(f"  {note}", style="yellow", markup=False)
+        say(f"  {note}", style="yellow")
     say("  nothing is wrong")
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ def main(arguments: list[str]) -> int:
 
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from hyperplane import discovery
     from hyperplane.cli.blocks.screen import shown, write_line
@@ -52,17 +53,16 @@ def main(arguments: list[str]) -> int:
         table.add_column(run.name, justify="right")
     for kind in kinds.values():
         values = [run.metrics.get(kind.name) for run in found.runs]
-        intervals = [
-            f"{shown(m.value, kind)} [dim]({shown(m.low, kind)} – {shown(m.high, kind)})[/]" if m else ""
-            for m in values
-        ]
-        table.add_row(kind.name.replace("_", " "), *intervals)
+        plain = kind if kind.unit == "%" else replace(kind, unit="")
+        table.add_row(kind.name.replace("_", " "), *(shown(m.value, kind) if m else "" for m in values))
+        intervals = (f"{shown(m.low, plain)} – {shown(m.high, plain)}" if m else "" for m in values)
+        table.add_row("  95% interval", *intervals, style="dim")
     table.add_row("parameters", *(f"{run.parameters:,}" if run.parameters else "" for run in found.runs))
     table.add_row("steps", *(f"{run.steps:,}" if run.steps else "" for run in found.runs))
     table.add_row("training", *(f"{run.seconds:.1f} s" if run.seconds else "" for run in found.runs))
     for field, values in found.differing.items():
-        table.add_row(f"[dim]{field}[/]", *("" if v is None else str(v) for v in values))
-    say = Console(highlight=False).print
+        table.add_row(Text(field, style="dim"), *("" if v is None else str(v) for v in values))
+    say = Console(highlight=False, markup=False).print
     say(table)
     for paired in found.paired:
         say(f"\n{_in_words(paired)}")

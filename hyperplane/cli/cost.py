@@ -34,8 +34,13 @@ class Cost:
 def main(arguments: list[str]) -> int:
     """Measure, and return the exit status."""
     asked = parse(Cost, "cost", arguments, description=__doc__ or "")
-    if asked.batch < 1 or asked.outputs < 1 or min(asked.shape, default=1) < 1:
-        raise UserError("cost: found a batch, shape or number of outputs below 1, expected 1 or more")
+    for option, least, example in (
+        ("batch", asked.batch, "64"),
+        ("outputs", asked.outputs, "10"),
+        ("shape", min(asked.shape, default=1), "1 28 28"),
+    ):
+        if least < 1:
+            raise UserError(f"cost: --{option}: found {least}, expected 1 or more; type: --{option} {example}")
 
     from pathlib import Path
 
@@ -66,7 +71,7 @@ def main(arguments: list[str]) -> int:
     table.add_row(f"forward, batch of {found.batch}", f"{found.forward_ms:.2f} ms")
     table.add_row(f"forward and backward, batch of {found.batch}", f"{found.step_ms:.2f} ms")
     table.add_row("measured on", found.hardware)
-    Console(highlight=False).print(table)
+    Console(highlight=False, markup=False).print(table)
     return 0
 
 

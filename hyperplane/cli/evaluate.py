@@ -43,7 +43,8 @@ def main(arguments: list[str]) -> int:
         metrics = {name: dataclasses.asdict(m) for name, m in found.metrics.items()}
         write_line(json.dumps({"split": found.split, "samples": found.samples, "metrics": metrics}))
     else:
-        Console(highlight=False).print(
-            metrics_table(found.metrics, found.kinds, f"{asked.run}: {found.samples:,} {found.split} samples")
+        where = asked.run if asked.data is None else f"{asked.run} on {asked.data}"
+        Console(highlight=False, markup=False).print(
+            metrics_table(found.metrics, found.kinds, f"{where}: {found.samples:,} {found.split} samples")
         )
     return 0

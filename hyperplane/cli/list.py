@@ -33,6 +33,7 @@ def main(arguments: list[str]) -> int:
         return 0
 
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     for room, held in found.items():
@@ -41,7 +42,7 @@ def main(arguments: list[str]) -> int:
             table.add_column(column, no_wrap=column == "name")
         for entry in held:
             also = f"\n[dim]{', '.join(entry.variants)}[/]" if entry.variants else ""
-            by = f" [dim](from {entry.origin})[/]" if entry.origin != "hyperplane" else ""
-            table.add_row(f"  {entry.name}", f"{entry.summary}{by}{also}")
+            by = f" [dim](from {escape(entry.origin)})[/]" if entry.origin != "hyperplane" else ""
+            table.add_row(f"  {entry.name}", f"{escape(entry.summary)}{by}{also}")
         Console(highlight=False).print(table, "")
     return 0

@@ -19,11 +19,11 @@ from hyperplane.recipe import Recipe
 
 DESCRIPTION = """Train a net on data, into a run folder with a report.
 
-hyperplane train digits
-hyperplane train mnist --net lenet --training.epochs 5
-hyperplane train table.csv --target price --net mlp --net.hidden 32 32
-hyperplane train --recipe runs/digits/recipe.json --name again
-hyperplane train --resume runs/digits"""
+$ hyperplane train digits
+$ hyperplane train mnist --net lenet --training.epochs 5
+$ hyperplane train table.csv --target price --net mlp --net.hidden 32 32
+$ hyperplane train --recipe runs/digits/recipe.json --name again
+$ hyperplane train --resume runs/digits"""
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ def main(arguments: list[str]) -> int:
         asked, recipe = parse_recipe(Train, "train", arguments, base, DESCRIPTION)
     elif set(arguments) & {"--help", "-h"}:
         parse_recipe(Train, "train", arguments, said, DESCRIPTION)
+    else:
+        _expect_no_changes(asked, said, arguments)
 
     from hyperplane import api
     from hyperplane.cli.blocks.screen import TrainingScreen
@@ -99,7 +101,8 @@ def _base(asked: Train, said: Recipe) -> Recipe:
         try:
             found = recipe_file.from_json(Path(asked.recipe).read_text("utf-8"), asked.recipe)
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{asked.recipe}: cannot be read ({error}); name a recipe.json") from error
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise UserError(f"{asked.recipe}: cannot be read ({why}); name a recipe.json") from error
     else:
         found = recipes.named(asked.recipe)
     changes = {"data.source": asked.source or found.data.source}
@@ -124,6 +127,17 @@ def _with_names(base: Recipe, said: Recipe, needed: set[str]) -> Recipe:
         whole = recipes.complete(base, data.open(settings).description)
         base = replace(base, net=whole.net, task=whole.task)
     return base
+
+
+def _expect_no_changes(asked: Train, said: Recipe, arguments: list[str]) -> None:
+    """Raise UserError for what a resumed run cannot take: it goes on with the recipe that it began with."""
+    if asked.overwrite:
+        raise UserError("train: found --resume and --overwrite, which go on and start again; type one of them")
+    if said != Recipe() or owners(arguments) or asked.recipe is not None:
+        raise UserError(
+            "train --resume: found fields of a recipe, but a run goes on with its own; type --resume and the run "
+            "folder alone, or train again with --overwrite"
+        )
 
 
 def _unfinished(asked: Train) -> Path:

@@ -60,11 +60,12 @@ def look(recipe: DataRecipe) -> tuple[str, str]:
 
     Raises UserError where there is no such path or set, or no format that reads it.
     """
-    module, path = _resolve(recipe, download=False, fetched=False)
-    name = next(e.name for e in discovery.entries("data").values() if e.module == module.__name__)
-    if recipe.format != "auto":
-        return name, "asked for"
-    return name, f"the known set {recipe.source}" if path is None else module.sniff(path).reason
+    with _naming(recipe.source):
+        module, path = _resolve(recipe, download=False, fetched=False)
+        name = next(e.name for e in discovery.entries("data").values() if e.module == module.__name__)
+        if recipe.format != "auto":
+            return name, "asked for"
+        return name, f"the known set {recipe.source}" if path is None else module.sniff(path).reason
 
 
 def sniff(path: Path) -> list[tuple[str, Sniff]]:
@@ -113,6 +114,11 @@ def _resolve(recipe: DataRecipe, download: bool, fetched: bool = True) -> tuple[
     if recipe.source not in owners:
         raise UserError(f"there is no file, folder or known set {quote(recipe.source)}; {hint(recipe.source, owners)}")
     module = discovery.load("data", owners[recipe.source])
+    if forced not in (None, module):
+        raise UserError(
+            f"data.format: found {quote(recipe.format)}, but {recipe.source} is a known set of the format "
+            f"'{owners[recipe.source]}'; leave --data.format out"
+        )
     known: Known = module.KNOWN[recipe.source]
     if not known.folder or not fetched:
         return forced or module, None

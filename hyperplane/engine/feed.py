@@ -7,6 +7,7 @@ the step, by worker processes beside the training if there are any. Either way a
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Iterator
 
 import torch
@@ -21,8 +22,8 @@ from hyperplane.errors import UserError
 
 BLOCK = 64
 """Steps whose samples are gathered at once from data that live on the device."""
-READ = 1024
-"""Samples read at once when data are brought to the device, or a split is walked through in order."""
+PIECE_SAMPLES, PIECE_BYTES = 1024, 2**26
+"""Most that is read at once when data are brought to the device, or a split is walked through in order."""
 
 
 class Feed:
@@ -35,8 +36,9 @@ class Feed:
         self.split: Split = split
         self.workers, self.processes = workers, processes
         self.length = source.description.splits[split]
-        floats = sum(math.prod(shape) for shape in source.description.shapes.values())
-        self.lives_on_device = self.length * floats * 4 <= memory_gb * 2**30
+        sample_bytes = 4 * sum(math.prod(shape) for shape in source.description.shapes.values())
+        self.lives_on_device = self.length * sample_bytes <= memory_gb * 2**30
+        self.piece = max(1, min(PIECE_SAMPLES, PIECE_BYTES // sample_bytes))
         self._whole: Batch | None = None
 
     def per_epoch(self, batch: int) -> int:
@@ -59,11 +61,11 @@ class Feed:
         """Yield every sample once in order, in pieces; of many processes, each walks through its part of the split."""
         rank, world = self.processes.rank, self.processes.world
         part = -(-self.length // world)
-        starts = range(rank * part, min((rank + 1) * part, self.length), READ)
+        starts = range(rank * part, min((rank + 1) * part, self.length), self.piece)
         if self.lives_on_device:
             whole = self._resident()
             for start in starts:
-                yield whole.take(slice(start, min(start + READ, starts.stop)))
+                yield whole.take(slice(start, min(start + self.piece, starts.stop)))
         else:
             yield from self._read(_Pieces(self, starts))
 
@@ -86,14 +88,16 @@ class Feed:
 
     def _resident(self) -> Batch:
         if self._whole is None:
-            pieces = list(self._read(_Pieces(self, range(0, self.length, READ))))
+            pieces = list(self._read(_Pieces(self, range(0, self.length, self.piece))))
             fields = {name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0].fields}
             self._whole = self._place(Batch(fields, torch.arange(self.length)))
         return self._whole
 
     def _read(self, wanted: Dataset[Batch | UserError]) -> Iterator[Batch]:
         own = torch.Generator()  # the loader draws from the global one otherwise
-        for read in DataLoader(wanted, batch_size=None, num_workers=self.workers, generator=own):
+        for read in DataLoader(
+            wanted, batch_size=None, num_workers=self.workers, generator=own, worker_init_fn=_leave_signals_alone
+        ):
             if isinstance(read, UserError):
                 raise read
             yield self._place(read)
@@ -134,7 +138,13 @@ class _Pieces(Dataset[Batch | UserError]):
 
     def __getitem__(self, k: int) -> Batch | UserError:
         start = self.starts[k]
-        return _told(self.feed, torch.arange(start, min(start + READ, self.starts.stop)))
+        return _told(self.feed, torch.arange(start, min(start + self.starts.step, self.starts.stop)))
+
+
+def _leave_signals_alone(worker: int) -> None:
+    """Let Ctrl-C be the training process' affair, and a polite kill end the worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _told(feed: Feed, indices: Tensor, chance: torch.Generator | None = None) -> Batch | UserError:

@@ -95,6 +95,8 @@ class _Run:
 
     def complete(self, command: str) -> None:
         """Train from the last checkpoint on, judge the net, and write what is left to write."""
+        if self.folder.environment.is_file():  # sums over another number of threads round otherwise
+            torch.set_num_threads(self.folder.read_environment().threads)
         self.loop.restore()
         if self.here.leads:
             self.folder.write_description(self.source.description)

@@ -45,7 +45,9 @@ class LeNet5(nn.Module):
         """Build it for images of shape (C, H, W); `dropout` in [0, 1) acts on the two hidden dense layers."""
         super().__init__()
         if len(shape) != 3:
-            raise UserError(f"net lenet: found inputs of shape {shape}, expected images (channels, height, width)")
+            raise UserError(
+                f"net lenet: found inputs of shape {shape}, expected images (channels, height, width); type: --net mlp"
+            )
         self.conv1 = nn.Conv2d(shape[0], 6, 5)
         self.conv2 = nn.Conv2d(6, 16, 5)
         self.dense1 = nn.Linear(16 * 5 * 5, 120)

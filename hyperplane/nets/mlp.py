@@ -39,7 +39,9 @@ class MLP(nn.Module):
         """Build a net with layers of `hidden` units; `bypass` from the second hidden layer on; `dropout` in [0, 1)."""
         super().__init__()
         if not all(width > 0 for width in hidden):
-            raise UserError(f"net mlp.hidden: found {list(hidden)}, expected widths of 1 or more")
+            raise UserError(
+                f"net mlp.hidden: found {list(hidden)}, expected widths of 1 or more; type: --net.hidden 64 64"
+            )
         widths = (math.prod(shape), *hidden)
         self.hidden = nn.ModuleList(nn.Linear(n, m) for n, m in pairwise(widths))
         self.output = nn.Linear(widths[-1], outputs)

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from hyperplane.recipe import DataRecipe, NetRecipe, OptimizerRecipe, Recipe, TaskRecipe, TrainingRecipe
+from dataclasses import replace
 
-SMOOTH = TaskRecipe("classification", {"label_smoothing": 0.1})
+from hyperplane.recipe import DataRecipe, NetRecipe, OptimizerRecipe, Recipe, TrainingRecipe
 
 
 def digits() -> Recipe:
     """LeNet-5 on the 1,797 embedded digits of 8×8 pixels."""
     return Recipe(
         data=DataRecipe(source="digits"),
-        task=SMOOTH,
-        net=NetRecipe("lenet"),
+        net=NetRecipe("lenet", {"dropout": 0.2}),
+        optimizer=OptimizerRecipe("sgd", learning_rate=0.05, weight_decay=1e-3),
         training=TrainingRecipe(epochs=60, batch=64),
     )
 
 
 def mnist_lenet() -> Recipe:
     """LeNet-5 on MNIST."""
-    return Recipe(
+    return replace(
+        digits(),
         data=DataRecipe(source="mnist"),
-        task=SMOOTH,
-        net=NetRecipe("lenet"),
         optimizer=OptimizerRecipe("sgd", learning_rate=0.05, weight_decay=5e-4),
         training=TrainingRecipe(epochs=10, batch=128),
     )

@@ -49,7 +49,10 @@ class Classification(nn.Module):
         """
         super().__init__()
         if not 0 <= label_smoothing < 1:
-            raise UserError(f"task classification.label_smoothing: found {label_smoothing}, expected a share in [0, 1)")
+            raise UserError(
+                f"task classification.label_smoothing: found {label_smoothing}, expected a share in [0, 1); "
+                "type: --task.label-smoothing 0.1"
+            )
         self.input, self.target, self.classes = description.input, description.target, description.classes
         self.outputs = 1 if len(self.classes) == 2 else len(self.classes)
         self.label_smoothing = label_smoothing

@@ -29,23 +29,50 @@ def parse(kind: type[T], verb: str, arguments: list[str], description: str = "")
     except SystemExit as stop:
         if not stop.code:
             sys.exit(0)
-        raise UserError(_one_line(said.getvalue(), verb)) from None
+        raise UserError(_one_line(said.getvalue(), verb, arguments)) from None
 
 
-def _one_line(boxed: str, verb: str) -> str:
-    """Return tyro's boxed words on one line: the first paragraph, and the first option that it suggests."""
-    plain = re.sub("[│╭╰╮╯]", " ", boxed)
-    first, *others = re.split("─{6,}", plain.partition("\n")[2])
-    message = " ".join(first.split()).rstrip(".")
-    value = re.match(
-        r"Error parsing (?:\S+/)?(\S+): no type matching (\S+) could be instantiated from \['(.*?)'\]", message
-    )
-    if value:
-        message = f"{value[1]}: found '{value[3]}', expected {_kind(value[2])}"
-    message = message.replace(". Expected", ", expected").replace("Unrecognized options: ", "there is no option ")
-    near = [re.search(r"--[\w.-]+", other) for other in others if "Perhaps you meant" in other]
-    hint = f"did you mean {near[0][0]}? " if near and near[0] else ""
-    return f"{verb}: {message[:1].lower()}{message[1:]}; {hint}type: hyperplane {verb} --help"
+def _one_line(boxed: str, verb: str, arguments: list[str]) -> str:
+    """Return tyro's boxed words on one line: the first paragraph in our words, and the option that it suggests."""
+    plain = re.sub("[│╭╰╮╯]", " ", boxed).partition("\n")[2]
+    message, *others = [" ".join(part.split()) for part in re.split("[─-]{6,}", plain) if part.strip()]
+    near = [name for other in others if other.startswith("Perhaps you meant") for name in re.findall(_OPTION, other)]
+    unknown = re.match(r"Unrecognized options: ([^,]*)", message)
+    if unknown and unknown[1].startswith("-"):
+        typed = unknown[1].partition("=")[0]
+        near = [name for name in near if name == f"{typed}.name"] or near  # --optimizer sgd means its name
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"{verb}: {_in_our_words(message, arguments)}; {hint}type: hyperplane {verb} --help"
+
+
+_OPTION = r"--[a-z][\w.-]*"
+_WRONG = {
+    r"Error parsing (\S+): no type matching (\S+) could be instantiated from \[(.*?)\]\.": "{3}, expected {kind}",
+    r"Error parsing (\S+): invalid (literal) for int\(\) with base 10: (.*)": "{3}, expected a whole number",
+    r"Error parsing (\S+): could not (convert) string to float: (.*)": "{3}, expected a number",
+    r"Error parsing (\S+): Could not find (valid) parse for arguments: \[(.*)\]": "{3}, expected another kind of value",
+    r"invalid choice (.*) for argument '(\S+)'. Expected one of \((.*)\)": "{1}, expected {choices}",
+    r"Missing value for argument '(\S+)'. Expected (.*) values": "no value, expected {2}",
+}
+"""What tyro says of a value, and what we say was found and expected instead."""
+
+
+def _in_our_words(message: str, arguments: list[str]) -> str:
+    message = message.rstrip(".")
+    for pattern, words in _WRONG.items():
+        if said := re.match(pattern, message):
+            held = (said[0], *said.groups(), "", "")
+            choices = [c.strip(" '") for c in held[3].split(",") if c.strip(" '") not in ("", "None")]
+            option = held[2] if "{choices}" in words else held[1]
+            names = option.split("/")
+            name = next((n for n in names if any(a.partition("=")[0] == n for a in arguments)), names[-1])
+            hint = f"{', '.join(choices[:-1])} or {choices[-1]}" if len(choices) > 1 else "".join(choices)
+            return f"{name}: found {words.format(*held, kind=_kind(held[2]), choices=hint)}"
+    if said := re.match(r"Missing from .*?: \S+ (.*?)\. \(required\)", message):
+        return f"found nothing, expected {said[1][:1].lower()}{said[1][1:]}"
+    if said := re.match(r"Unrecognized options: ([^,]*)", message):
+        return f"there is no option {said[1]}" if said[1].startswith("-") else f"found '{said[1]}', which has no place"
+    return f"{message[:1].lower()}{message[1:]}"
 
 
 def _kind(shape: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -14,8 +15,8 @@ from hyperplane.engine.events import Event, Finished, Started, Stepped, Validate
 
 
 def console() -> Console:
-    """Return the terminal that people read; programs read standard output."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    """Return the terminal that people read; programs read standard output. Brackets in names are no markup."""
+    return Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 
 class TrainingScreen:
@@ -58,14 +59,15 @@ class TrainingScreen:
         splits = ", ".join(f"{length:,} {name}" for name, length in data.splits.items())
         what = f"{len(data.classes)} classes" if data.classes else f"predicting {', '.join(data.target_names)}"
         optimizer, training = recipe.optimizer, recipe.training
-        say(f"[bold]{event.path}[/]")
+        say(str(event.path), style="bold")
         say(f"  data      {data.name} ({data.format}): {splits}; {what}")
         for note in data.notes:
             say(f"            {note}", style="yellow")
         say(f"  net       {recipe.net.name}, {event.parameters:,} weights")
         say(f"  task      {recipe.task.name}")
+        epochs = f"{training.epochs} epoch{'s' * (training.epochs != 1)}"
         say(
-            f"  training  {training.epochs} epochs of batches of {training.batch}, {optimizer.name}, "
+            f"  training  {epochs} of batches of {training.batch}, {optimizer.name}, "
             f"learning rate {optimizer.learning_rate:g}, {recipe.schedule.name}, seed {recipe.seed}"
         )
         say(f"  hardware  {event.hardware}")
@@ -80,8 +82,8 @@ class TrainingScreen:
         self.console.print(metrics_table(event.metrics, event.kinds, f"{event.samples:,} {event.split} samples"))
         self.console.print(f"trained in {event.seconds:.1f} s")
         self.console.print(f"report    {event.report}")
-        self.console.print(f"next      hyperplane predict {event.path} FILE")
-        self.console.print(f"[bold]{event.path}[/]")
+        self.console.print(f"next      hyperplane predict {shlex.quote(str(event.path))} FILE")
+        self.console.print(str(event.path), style="bold")
 
 
 def shown(value: float, metric: Metric) -> str:

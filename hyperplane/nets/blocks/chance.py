@@ -27,7 +27,7 @@ class Dropout(ChanceLayer):
     def __init__(self, rate: float) -> None:
         super().__init__()
         if not 0 <= rate < 1:
-            raise UserError(f"dropout: found {rate}, expected a rate in [0, 1)")
+            raise UserError(f"dropout: found {rate}, expected a rate in [0, 1); type: --net.dropout 0.1")
         self.rate = rate
 
     def forward(self, x: Tensor) -> Tensor:

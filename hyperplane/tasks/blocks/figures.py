@@ -135,7 +135,7 @@ def calibration(confidence_B: np.ndarray, correct_B: np.ndarray) -> Figure:
         upper.plot([0, 1], [0, 1], color=SOFT, linewidth=1, dashes=(4, 3))
         upper.plot(sure, right, "o", color=BLUE, markersize=4.5, label="share that is right")
         upper.set(ylim=(0, 1.03), xlim=(-0.01, 1.01), ylabel="share that is right")
-        upper.legend(loc="upper left")
+        upper.legend(loc="upper left" if sure @ count[held] > right @ count[held] else "lower right")
         upper.set_title(f"Confidence is off by {100 * error:.1f} % on average (ECE)")
         lower.bar(np.arange(BINS) / BINS, count, 0.92 / BINS, align="edge", color=BLUE)
         lower.set(xlabel="confidence", ylabel="samples")
