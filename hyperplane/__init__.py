@@ -13,14 +13,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hyperplane.api import Run, check, compare, cost, load, net, train
+    from hyperplane.api import Run, check, compare, cost, load, net, resume, train
+    from hyperplane.engine.loop import Interrupted
     from hyperplane.errors import UserError
     from hyperplane.recipe import Recipe
 
 __version__ = "0.1.0"
-__all__ = ["Recipe", "Run", "UserError", "check", "compare", "cost", "load", "net", "train"]
+__all__ = ["Interrupted", "Recipe", "Run", "UserError", "check", "compare", "cost", "load", "net", "resume", "train"]
 
-_HOMES = {"Recipe": "hyperplane.recipe", "UserError": "hyperplane.errors"}
+_HOMES = {
+    "Interrupted": "hyperplane.engine.loop",
+    "Recipe": "hyperplane.recipe",
+    "UserError": "hyperplane.errors",
+}
 
 
 def __getattr__(name: str) -> Any:

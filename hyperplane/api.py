@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -17,12 +16,12 @@ from hyperplane import data as data_room
 from hyperplane import nets, predict, recipes
 from hyperplane import recipe as recipe_file
 from hyperplane.contracts import Measured, Problem, Split
-from hyperplane.engine import model, training
+from hyperplane.engine import training
 from hyperplane.engine.events import Watch
 from hyperplane.engine.precision import choose
 from hyperplane.errors import UserError
 from hyperplane.predict.cost import Cost, measure
-from hyperplane.recipe import HardwareRecipe, Recipe
+from hyperplane.recipe import DataRecipe, HardwareRecipe, Recipe
 from hyperplane.runs.compare import Comparison
 from hyperplane.runs.compare import compare as compare_folders
 from hyperplane.runs.folder import RunFolder
@@ -82,9 +81,9 @@ class Run:
         if isinstance(x, list | tuple):
             return [self.predict(one) for one in x]
         if isinstance(x, str | Path):
-            said = [p.said for p in predict.predict(self.trained, [Path(x)])]
+            said = [p.said for p in predict.predict(self.trained, predict.read(self.trained, [Path(x)]))]
             return said[0] if Path(x).is_file() and self.trained.description.kind == "image" else said
-        return next(predict.predict(self.trained, _as_bytes(cast(Any, x)))).said
+        return next(predict.predict(self.trained, predict.read(self.trained, _as_bytes(cast(Any, x))))).said
 
     def evaluate(self, data: str | None = None, *, split: Split | None = None) -> dict[str, Measured]:
         """Return every metric over a split of the run's own data, or of other labelled data of the same kind."""
@@ -111,10 +110,7 @@ def train(
     that name; whether a known set may be downloaded; changed fields of the recipe by their dotted names; who is told.
     Raises UserError for anything that the user can put right.
     """
-    start = recipes.find(str(data), net) if recipe is None else recipe
-    fields: dict[str, Any] = {"data.source": str(data), **(changes or {})}
-    fields |= {f"{room}.name": given for room, given in (("net", net), ("task", task)) if given is not None}
-    start = recipe_file.replace(start, fields)
+    start = recipe_file.replace(recipes.start(str(data), net, task, recipe), dict(changes or {}))
     folder = run_recipe(start, runs=runs, name=name, overwrite=overwrite, download=download, watch=watch)
     return Run(folder)
 
@@ -131,11 +127,10 @@ def run_recipe(
 ) -> Path:
     """Train what a recipe says into a new run folder and return its path; raises UserError and Interrupted."""
     path = Path(runs) / (name or run_name(recipe))
+    RunFolder(path).expect_free(overwrite)  # before data are opened, which may take long
     source = data_room.open(recipe.data, download=download)
     recipe = recipes.complete(recipe, source.description)
-    choose(recipe.hardware, model.build(recipe, source.description))  # refuses before a run's folder is made or emptied
-    folder = training.prepare(path, recipe, overwrite)
-    training.fit(recipe, source, folder, command, watch)
+    training.fit(recipe, source, path, command, overwrite=overwrite, watch=watch)
     return path
 
 
@@ -150,15 +145,18 @@ def resume(path: str | Path, *, command: str = "hyperplane.resume(...)", watch: 
         return folder.path
     recipe = folder.read_unfinished()
     source = data_room.open(recipe.data)
+    if recipes.complete(recipe, source.description) != recipe:
+        raise UserError(f"{folder.recipe}: is not as train wrote it; put it back, or start again with --overwrite")
     if folder.data.is_file() and folder.read_description() != source.description:
         raise UserError(f"{recipe.data.source}: has changed since {path} began; to start again add --overwrite")
-    training.fit(recipe, source, folder, command, watch)
+    training.fit(recipe, source, folder.path, command, resume=True, watch=watch)
     return folder.path
 
 
 def run_name(recipe: Recipe) -> str:
     """Return the name of a recipe's run folder: the data's, and the net's where it is not the usual one."""
-    base = Path(recipe.data.source).resolve().stem if os.path.exists(recipe.data.source) else recipe.data.source
+    path = Path(recipe.data.source).expanduser()
+    base = (path.resolve().stem if path.is_file() else path.resolve().name) if path.exists() else recipe.data.source
     usual = recipes.find(recipe.data.source).net.name
     return base if recipe.net.name in (None, usual) else f"{base}-{recipe.net.name}"
 
@@ -179,9 +177,9 @@ def net(name: str, *, classes: int = 10, shape: tuple[int, ...] | None = None, *
     return nets.build(name, shape or example["shape"], classes, options)
 
 
-def check(data: str | Path) -> list[Problem]:
-    """Return every bad thing in a data set, named; empty where there is none."""
-    return data_room.check(Recipe().data.__class__(source=str(data)))
+def check(data: str | Path, *, target: str | None = None) -> list[Problem]:
+    """Return every bad thing in a data set, named; empty where there is none. Tables: `target` is what to predict."""
+    return data_room.check(DataRecipe(source=str(data), target=target))
 
 
 def compare(*paths: str | Path) -> Comparison:
@@ -191,7 +189,8 @@ def compare(*paths: str | Path) -> Comparison:
 
 def cost(net: nn.Module, shape: tuple[int, ...], *, batch: int = 64, device: str = "auto") -> Cost:
     """Return parameters, operations, memory and time of a net on this machine."""
-    return measure(net, shape, batch, choose(HardwareRecipe(device=device), net))  # pyright: ignore[reportArgumentType]
+    hardware = recipe_file.parse({"device": device}, HardwareRecipe, "hardware")
+    return measure(net, shape, batch, choose(hardware, net))
 
 
 _PNG_MODES = ("1", "L", "LA", "I;16", "P", "RGB", "RGBA")

@@ -7,9 +7,10 @@ A third party adds its own through an entry point of the group `hyperplane.ROOM`
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import importlib.metadata
-import importlib.util
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from types import ModuleType
 
 from hyperplane.errors import UserError, nearest
 
+OURS = "hyperplane"
 ROOMS = ("nets", "data", "tasks", "recipes")
 
 
@@ -32,19 +34,22 @@ class Entry:
     """The first line of its docstring."""
     variants: tuple[str, ...] = ()
     """Keys of its table of published forms (a net's `VARIANTS`), known sets (`KNOWN`), or recipe functions."""
-    origin: str = "hyperplane"
+    origin: str = OURS
     """The distribution that brings it."""
 
 
 @cache
 def entries(room: str) -> dict[str, Entry]:
-    """Return what a room holds, by name; a third party's thing never hides one of ours."""
+    """Return what a room holds, by name, ours first; a third party's thing never hides one of ours."""
     found = {e.name: e for e in _own(room)}
     for point in importlib.metadata.entry_points(group=f"hyperplane.{room}"):
         origin = point.dist.name if point.dist else point.value
-        summary, variants = _describe(_source_of(point.value))
+        try:
+            summary, variants = _describe(_source_of(point))
+        except (OSError, SyntaxError, ValueError) as error:
+            summary, variants = f"cannot be read ({type(error).__name__})", ()
         found.setdefault(point.name, Entry(point.name, point.value, summary, variants, origin))
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items(), key=lambda item: (item[1].origin != OURS, item[0])))
 
 
 def find(room: str, name: str) -> Entry:
@@ -53,16 +58,40 @@ def find(room: str, name: str) -> Entry:
     Raises UserError with the nearest name where there is none.
     """
     held = entries(room)
+    if name in held:
+        return held[name]
     for entry in held.values():
-        if name == entry.name or name in entry.variants:
+        if name in entry.variants:
             return entry
     choices = [*held, *(variant for entry in held.values() for variant in entry.variants)]
     raise UserError(f"{room}: there is no '{name}'; {nearest(name, choices)} (hyperplane list {room})")
 
 
 def load(room: str, name: str) -> ModuleType:
-    """Import and return the module of the entry or variant called `name`; raises UserError as `find` does."""
-    return importlib.import_module(find(room, name).module)
+    """Import and return the module of the entry or variant called `name`.
+
+    Raises UserError as `find` does, and where a third party's module cannot be imported.
+    """
+    entry = find(room, name)
+    try:
+        return importlib.import_module(entry.module)
+    except Exception as error:
+        if entry.origin == OURS:
+            raise
+        told = " ".join(str(error).split())
+        raise UserError(
+            f"{room}: '{name}' of {entry.origin} cannot be imported ({type(error).__name__}: {told}); "
+            f"update it, or type: pip uninstall {entry.origin}"
+        ) from error
+
+
+def loaded(room: str) -> dict[str, ModuleType]:
+    """Import and return every module of a room by name, ours first, without those of third parties that cannot be."""
+    modules = {}
+    for name in entries(room):
+        with contextlib.suppress(UserError):
+            modules[name] = load(room, name)
+    return modules
 
 
 def _own(room: str) -> list[Entry]:
@@ -73,9 +102,14 @@ def _own(room: str) -> list[Entry]:
     ]
 
 
-def _source_of(module: str) -> str:
-    spec = importlib.util.find_spec(module)
-    return Path(spec.origin).read_text("utf-8") if spec and spec.origin else ""
+def _source_of(point: importlib.metadata.EntryPoint) -> str:
+    """Return the source of a third party's module; importlib's own search would import the packages above it."""
+    place = point.module.replace(".", "/")
+    for folder in ([point.dist.locate_file("")] if point.dist else []) + sys.path:
+        for file in (Path(str(folder)) / f"{place}.py", Path(str(folder)) / place / "__init__.py"):
+            if file.is_file():
+                return file.read_text("utf-8")
+    return ""
 
 
 def _describe(source: str) -> tuple[str, tuple[str, ...]]:

@@ -1,11 +1,12 @@
 """What to train, as data: frozen dataclasses with a strict JSON round trip. Imports no torch.
 
-A recipe says everything that decides the trained weights. A field that is None has been left to the defaults, which
-`hyperplane.recipes` fills in from the data; the recipe in a run folder has none left.
+A recipe says everything that decides the trained weights. What it leaves open (None, where the field's text says who
+chooses), `hyperplane.recipes` fills in from the data; the recipe in a run folder holds the choice.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -37,7 +38,7 @@ class DataRecipe:
     size: int | None = None
     """Side of the square that images are resized to, in pixels; None takes the commonest size in the folder."""
     memory_gb: float = 4.0
-    """Data that decode to more than this, in GiB, are read batch by batch; smaller data live on the device."""
+    """A split that decodes to more than this, in GiB, is read batch by batch; a smaller one lives on the device."""
     workers: int = 0
     """Processes that read data beside the training."""
     skip_bad: bool = False
@@ -77,7 +78,7 @@ class OptimizerRecipe:
     learning_rate: float | None = None
     """Peak learning rate; None takes 2e-3 for AdamW and 0.05 for SGD."""
     momentum: float = 0.9
-    """Momentum of SGD, in [0, 1); the first moment's decay for AdamW."""
+    """Momentum of SGD, in [0, 1), in Nesterov's form; the first moment's decay for AdamW."""
     weight_decay: float = 1e-2
     """Decoupled for AdamW, L2 for SGD; matrices only, never biases or norms."""
     clip: float | None = None
@@ -93,7 +94,7 @@ class ScheduleRecipe:
     warmup: float = 0.2
     """Share of the steps that rise to the peak, in [0, 1]; constant and cosine rise over it as well."""
     final: float = 0.0
-    """The last step's multiple of the peak, in [0, 1]."""
+    """The multiple of the peak that the fall ends at, one step after the last, in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class TrainingRecipe:
     ema: float | None = None
     """Decay of the weights' exponential moving average, in (0, 1), which is then kept; None keeps the weights."""
     patience: int | None = None
-    """Stop after this many epochs without a better validation loss, and keep the best weights; None never stops."""
+    """Epochs without a better validation loss after which to stop, keeping the best weights; None never stops."""
     evaluate_every: int = 1
     """Epochs between two looks at the validation split."""
     checkpoint_seconds: float = 30.0
@@ -153,6 +154,9 @@ class Recipe:
 
 
 _RANGES: dict[str, tuple[Callable[[Any], bool], str, str]] = {
+    "data.validation": (lambda x: 0 <= x < 1, "a share in [0, 1)", "0.1"),
+    "data.test": (lambda x: 0 <= x < 1, "a share in [0, 1)", "0.2"),
+    "data.size": (lambda x: 1 <= x <= 4096, "1 to 4096 pixels", "64"),
     "data.memory_gb": (lambda x: 0 <= x < math.inf, "a number of GiB, 0 or more", "4"),
     "data.workers": (lambda x: x >= 0, "0 or more", "0"),
     "optimizer.learning_rate": (lambda x: 0 < x < math.inf, "a number above 0", "0.002"),
@@ -161,8 +165,8 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str, str]] = {
     "optimizer.clip": (lambda x: 0 < x < math.inf, "a number above 0", "1"),
     "schedule.warmup": (lambda x: 0 <= x <= 1, "a share in [0, 1]", "0.2"),
     "schedule.final": (lambda x: 0 <= x <= 1, "a share in [0, 1]", "0"),
-    "training.epochs": (lambda x: x >= 1, "1 or more", "10"),
-    "training.batch": (lambda x: x >= 1, "1 or more", "64"),
+    "training.epochs": (lambda x: 1 <= x <= 10**7, "1 to 10,000,000", "10"),
+    "training.batch": (lambda x: 1 <= x <= 10**7, "1 to 10,000,000", "64"),
     "training.ema": (lambda x: 0 < x < 1, "a number in (0, 1)", "0.99"),
     "training.patience": (lambda x: x >= 1, "1 or more", "10"),
     "training.evaluate_every": (lambda x: x >= 1, "1 or more", "1"),
@@ -182,8 +186,8 @@ def from_json(text: str, where: str = "recipe") -> Recipe:
     Raises UserError for broken JSON, an unknown field, a value of the wrong type, or a newer version.
     """
     try:
-        found = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+        found = json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a plain ValueError
         raise UserError(f"{where}: is not JSON ({error}); copy it again from where it came") from error
     if not isinstance(found, dict):
         raise UserError(f"{where}: holds {_say(found)}, expected an object with the fields of a recipe; copy it again")
@@ -228,17 +232,24 @@ def parse(value: Any, kind: Any, where: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
-        return parse(value, next(a for a in arguments if a is not type(None)), where)
+        kinds = [a for a in arguments if a is not type(None)]
+        for kind in kinds[:-1]:
+            with contextlib.suppress(UserError):
+                return parse(value, kind, where)
+        return parse(value, kinds[-1], where)
     if origin is Literal:
-        if value not in arguments:
+        if not any(value == a and type(value) is type(a) for a in arguments):
             hint = nearest(str(value), [str(a) for a in arguments])
             raise UserError(f"{where}: found {_say(value)}, expected one of {', '.join(map(str, arguments))}; {hint}")
         return value
     if origin is tuple and isinstance(value, list | tuple):
-        return tuple(parse(v, arguments[0], f"{where}[{i}]") for i, v in enumerate(value))
+        kinds = arguments[:1] * len(value) if arguments[1:] == (...,) else arguments
+        if len(kinds) != len(value):
+            raise UserError(f"{where}: found {len(value)} items, expected {len(kinds)}; correct it")
+        return tuple(parse(v, k, f"{where}[{i}]") for i, (v, k) in enumerate(zip(value, kinds, strict=True)))
     if origin is dict and isinstance(value, dict):
         return {str(k): parse(v, arguments[1], f"{where}.{k}") for k, v in value.items()}
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    if kind is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1e300:
         return float(value)
     if isinstance(kind, type) and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
@@ -257,6 +268,19 @@ def _parse_fields(value: Any, kind: type, where: str) -> Any:
         if f.name not in value and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
             raise UserError(f"{where}: lacks the field '{f.name}'; copy it again from where it came")
     return kind(**{name: parse(value[name], hints[name], f"{where}.{name}") for name in known if name in value})
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object's fields; raises ValueError where one is there twice."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        twice = next(name for i, (name, _) in enumerate(pairs) if name in {n for n, _ in pairs[:i]})
+        raise ValueError(f"field '{twice}' is there twice")
+    return fields
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"found {constant}, which JSON has not")
 
 
 def _say(value: Any) -> str:

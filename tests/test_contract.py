@@ -192,3 +192,21 @@ def test_recipes_complete_themselves_for_every_kind_of_data():
         assert None not in (whole.task.name, whole.net.name, whole.training.epochs, whole.training.batch)
         assert recipe.from_json(recipe.to_json(whole)) == whole
         assert whole.net.options.keys() == nets.options(discovery.load("nets", whole.net.name or "").NET).keys()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"seed": 1, "seed": 2}',
+        '{"seed": ' + "1" * 5000 + "}",
+        '{"data": {"validation": NaN}}',
+        '{"data": {"validation": 1.5}}',
+        '{"optimizer": {"learning_rate": 1' + "0" * 400 + "}}",
+        '{"schedule": {"name": true}}',
+        '{"net": {"options": []}}',
+    ],
+)
+def test_a_recipe_is_read_strictly(text):
+    with pytest.raises(UserError) as told:
+        recipe.from_json(text, "recipe.json")
+    assert "\n" not in str(told.value)

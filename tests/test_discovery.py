@@ -64,3 +64,30 @@ def test_unknown_names_are_answered_with_the_nearest():
         discovery.find("nets", "lennet")
     with pytest.raises(UserError, match="did you mean 'lenet5'"):
         discovery.find("nets", "lenet-5")
+
+
+def test_a_variant_of_theirs_hides_no_name_of_ours(third_party, tmp_path):
+    module = tmp_path / "constant_net.py"
+    module.write_text(NET.replace('"stubborn-net"', '"lenet5": {}, "perceptron"'))
+    discovery.entries.cache_clear()
+    assert discovery.find("nets", "lenet5").name == "lenet"
+    assert discovery.find("nets", "perceptron").origin == "hyperplane"
+
+
+def test_a_broken_module_of_theirs_breaks_nothing_of_ours(third_party, tmp_path, empty_folder):
+    (tmp_path / "constant_net.py").write_text("def broken(")
+    discovery.entries.cache_clear()
+    assert "cannot be read" in discovery.entries("nets")["constant"].summary
+    assert discovery.load("nets", "mlp").__name__ == "hyperplane.nets.mlp"
+    with pytest.raises(UserError, match=r"'constant' of constant-net cannot be imported .* pip uninstall constant-net"):
+        discovery.load("nets", "constant")
+
+
+def test_listing_imports_no_package_above_a_module_of_theirs(third_party, tmp_path):
+    (tmp_path / "heavy").mkdir()
+    (tmp_path / "heavy" / "__init__.py").write_text("raise SystemExit('imported')")
+    (tmp_path / "heavy" / "net.py").write_text(NET)
+    points = tmp_path / "constant_net-1.0.dist-info" / "entry_points.txt"
+    points.write_text("[hyperplane.nets]\nheavy = heavy.net\n")
+    discovery.entries.cache_clear()
+    assert discovery.entries("nets")["heavy"].summary == "One constant per output, whatever it sees."

@@ -37,14 +37,16 @@ def main(arguments: list[str]) -> int:
 
     from hyperplane import predict
     from hyperplane.cli.blocks.screen import metrics_table, write_line
+    from hyperplane.runs.records import finite
 
     found = predict.evaluate(predict.load(asked.run), asked.split, asked.data, asked.download)
     if asked.json:
         metrics = {name: dataclasses.asdict(m) for name, m in found.metrics.items()}
-        write_line(json.dumps({"split": found.split, "samples": found.samples, "metrics": metrics}))
+        write_line(json.dumps(finite({"split": found.split, "samples": found.samples, "metrics": metrics})))
     else:
         where = asked.run if asked.data is None else f"{asked.run} on {asked.data}"
+        split = "labelled" if asked.data is not None and asked.split is None else found.split
         Console(highlight=False, markup=False).print(
-            metrics_table(found.metrics, found.kinds, f"{where}: {found.samples:,} {found.split} samples")
+            metrics_table(found.metrics, found.kinds, f"{where}: {found.samples:,} {split} samples")
         )
     return 0

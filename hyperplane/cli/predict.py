@@ -43,7 +43,10 @@ def main(arguments: list[str]) -> int:
 
     trained = predict.load(asked.run)
     inputs = sys.stdin.buffer.read() if names == ["-"] else [Path(name) for name in names]
-    for one in predict.predict(trained, inputs):
+    encoded = predict.read(trained, inputs)
+    for note in encoded.notes:
+        print(f"note: {note}", file=sys.stderr)
+    for one in predict.predict(trained, encoded):
         if asked.json:
             write_line(json.dumps({"sample": one.name, **one.said}))
         else:

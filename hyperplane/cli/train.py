@@ -66,11 +66,18 @@ def main(arguments: list[str]) -> int:
     elif recipe.data.source:
         path = asked.runs / (asked.name or api.run_name(recipe))
     else:
-        raise UserError("train: found no data; name a file, a folder or a known set, such as: hyperplane train digits")
+        raise UserError(
+            "train: found no data; put a file, a folder or a known set first, as in: hyperplane train digits --net mlp"
+        )
     screen, command = TrainingScreen(), shlex.join(["hyperplane", "train", *arguments])
     try:
         if asked.resume:
+            finished = (path / "manifest.json").is_file()
             api.resume(path, command=command, watch=screen)
+            if finished:
+                print(
+                    f"{path}: is finished already; to train it again, add --overwrite to its command", file=sys.stderr
+                )
         else:
             api.run_recipe(
                 recipe,
@@ -81,12 +88,9 @@ def main(arguments: list[str]) -> int:
                 command=command,
                 watch=screen,
             )
-    except Interrupted:
+    except Interrupted as stopped:
         screen.stop()
-        print(
-            f"stopped; nothing is lost; to go on, type: hyperplane train --resume {shlex.quote(str(path))}",
-            file=sys.stderr,
-        )
+        print(stopped, file=sys.stderr)
         return STOPPED
     finally:
         screen.stop()
@@ -95,22 +99,16 @@ def main(arguments: list[str]) -> int:
 
 def _base(asked: Train, said: Recipe) -> Recipe:
     """Return the recipe that the user starts from: a file's, a named one, or the one for these data and this net."""
-    if asked.recipe is None:
-        found = recipes.find(asked.source or "", said.net.name)
-    elif asked.recipe.endswith(".json"):
+    given = None
+    if asked.recipe is not None and asked.recipe.endswith(".json"):
         try:
-            found = recipe_file.from_json(Path(asked.recipe).read_text("utf-8"), asked.recipe)
+            given = recipe_file.from_json(Path(asked.recipe).read_text("utf-8"), asked.recipe)
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is no text"
             raise UserError(f"{asked.recipe}: cannot be read ({why}); name a recipe.json") from error
-    else:
-        found = recipes.named(asked.recipe)
-    changes = {"data.source": asked.source or found.data.source}
-    for owner in ("net", "task"):  # another net or task than the recipe's has options of its own
-        name = getattr(said, owner).name
-        if name not in (None, getattr(found, owner).name):
-            changes |= {f"{owner}.name": name, f"{owner}.options": {}}
-    return recipe_file.replace(found, changes)
+    elif asked.recipe is not None:
+        given = recipes.named(asked.recipe)
+    return recipes.start(asked.source, said.net.name, said.task.name, given)
 
 
 def _with_names(base: Recipe, said: Recipe, needed: set[str]) -> Recipe:
@@ -144,6 +142,6 @@ def _unfinished(asked: Train) -> Path:
     """Return the run folder to go on with: the one that is named, or the one that the data's name leads to."""
     if asked.source is None and asked.name is None:
         raise UserError("train --resume: found no run; name its folder, such as: hyperplane train --resume runs/digits")
-    if asked.name is None and asked.source is not None and (Path(asked.source) / "recipe.json").is_file():
+    if asked.name is None and asked.source is not None and Path(asked.source).is_dir():
         return Path(asked.source)
     return asked.runs / (asked.name or Path(asked.source or "").stem)

@@ -71,11 +71,8 @@ def look(recipe: DataRecipe) -> tuple[str, str]:
 def sniff(path: Path) -> list[tuple[str, Sniff]]:
     """Return how sure each format is that a path is its own, and why, best first."""
     found: list[tuple[str, Sniff]] = []
-    for entry in discovery.entries("data"):
-        try:
-            found.append((entry, discovery.load("data", entry).sniff(path)))
-        except ImportError as error:
-            found.append((entry, Sniff(0.0, f"cannot be imported ({error})")))
+    for entry, module in discovery.loaded("data").items():
+        found.append((entry, module.sniff(path)))
     return sorted(found, key=lambda item: -item[1].score)
 
 

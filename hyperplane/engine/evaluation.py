@@ -57,7 +57,8 @@ def measure(task: Task, gathered: dict[str, Tensor]) -> dict[str, Measured]:
         else:
             drawn = torch.tensor(resampled[metric.name], dtype=torch.float64)
             drawn = drawn[drawn.isfinite()]  # a resample of equal targets has no R²
-            low, high = torch.quantile(drawn, torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+            ends = torch.tensor([0.025, 0.975], dtype=torch.float64)
+            low, high = torch.quantile(drawn, ends).tolist() if len(drawn) else (math.nan, math.nan)
             measured[metric.name] = Measured(value, low, high)
     return measured
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import shlex
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ from hyperplane.engine.parallel import Processes
 from hyperplane.engine.schedules import multiple
 from hyperplane.errors import UserError
 from hyperplane.nets.blocks.chance import ChanceLayer
-from hyperplane.recipe import Recipe
+from hyperplane.recipe import Recipe, parse, to_json
 
 LOG_STEPS = 50
 """Steps between two looks at the loss, at most: each look waits for the device."""
@@ -29,8 +32,8 @@ LOG_STEPS = 50
 Record = dict[str, Any]
 
 
-class Interrupted(Exception):
-    """The run was asked to stop, and has written a checkpoint."""
+class Interrupted(KeyboardInterrupt):
+    """The run was asked to stop, and has written a checkpoint; its text says how to go on."""
 
 
 @dataclass
@@ -41,15 +44,18 @@ class State:
     """Steps made."""
     seconds: float = 0.0
     """Spent in training, before this process began."""
-    best_loss: float = math.inf
+    best_loss: float | None = None
     """The least validation loss, where patience is limited."""
-    stale: int = 0
-    """Looks at the validation split since then."""
+    best_step: int = 0
+    """When it was."""
     stopped: bool = False
     """Whether patience ran out."""
     average_updates: int = 0
-    losses: list[float] = field(default_factory=list)
+    """Of the moving average."""
+    losses: tuple[float, ...] = ()
     """Of the steps since the last record."""
+    recipe: str = ""
+    """SHA-256 of the recipe, so that no other goes on with it."""
 
 
 class Loop:
@@ -79,7 +85,7 @@ class Loop:
         self.batch = recipe.training.batch
         self.per_epoch = train.per_epoch(self.batch)
         self.steps = recipe.training.epochs * self.per_epoch
-        self.state = State()
+        self.state = State(recipe=hashlib.sha256(to_json(recipe).encode()).hexdigest())
         model.to(self.precision.device, memory_format=self.precision.memory_format)  # pyright: ignore[reportCallIssue]
         self.wrapped = processes.wrap(model)
         self.optimizer = optimizers.build(recipe.optimizer, model)
@@ -102,7 +108,7 @@ class Loop:
             self._steps()
             self.save()
         if training.patience is not None and self.best:
-            self.model.load_state_dict(self.best, strict=False)
+            self.model.load_state_dict(self.best)
         elif self.average is not None:
             self.model.load_state_dict(self.average.tensors(), strict=False)
         self.state.seconds, self.begun = self.seconds, None
@@ -119,7 +125,7 @@ class Loop:
         )
         log_steps = min(LOG_STEPS, self.per_epoch)
         look_steps = self.per_epoch * recipe.training.evaluate_every
-        share = min(self.batch, self.train.length) // self.processes.world
+        share = self.batch // self.processes.world
         mean_B = torch.full((share,), 1 / share, device=self.precision.device)
         losses: list[Tensor] = []
         self.model.train()
@@ -144,8 +150,8 @@ class Loop:
             losses.append(loss_B.detach())
             state.step += 1
             if state.step % log_steps == 0 or state.step == self.steps:
-                self._log(self.state.losses + self._means(losses), rate)
-                losses, self.state.losses = [], []
+                self._log([*state.losses, *self._means(losses)], rate)
+                losses, state.losses = [], ()
             if self.validation is not None and (state.step % look_steps == 0 or state.step == self.steps):
                 self._validate()
                 if state.stopped:
@@ -181,30 +187,34 @@ class Loop:
         ]
         rate = self.recipe.optimizer.learning_rate
         raise UserError(
-            f"step {step + 1}: the loss is not finite (batch of {', '.join(names)}, ...); the last checkpoint is kept; "
+            f"step {step + 1}: the loss is not finite (batch of {', '.join(names)}, ...); "
             f"type the command again with --overwrite and a lower --optimizer.learning-rate (it was {rate:g}) "
             "or with --optimizer.clip 1"
         )
 
+    def _expect_finite_weights(self) -> None:
+        """Raise UserError where the weights are not finite; the last step's loss is that of the weights before it."""
+        sums = torch.stack([weight.detach().sum() for weight in self.model.parameters()])
+        if not sums.isfinite().all().item():
+            self._explain_divergence(self.state.step - 1)
+
     def _validate(self) -> None:
         assert self.validation is not None
         state = self.state
-        if self.average is not None:
-            with self.average.swapped_in():
-                gathered = evaluation.statistics(self.model, self.validation)
-        else:
+        with self.average.swapped_in() if self.average is not None else nullcontext():
             gathered = evaluation.statistics(self.model, self.validation)
+            kept = {}
+            if self.recipe.training.patience is not None:
+                kept = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+        self._expect_finite_weights()
         values = {"loss": gathered["loss_B"].double().mean().item(), **self.model.judge.measure(gathered)}
         self.record({"kind": "validation", "step": state.step, "epoch": state.step / self.per_epoch, **values})
         if self.recipe.training.patience is None:
             return
-        if values["loss"] < state.best_loss:
-            state.best_loss, state.stale = values["loss"], 0
-            kept = self.average.tensors() if self.average is not None else dict(self.model.state_dict())
-            self.best = {name: tensor.detach().clone() for name, tensor in kept.items()}
+        if state.best_loss is None or values["loss"] < state.best_loss:
+            state.best_loss, state.best_step, self.best = values["loss"], state.step, kept
         else:
-            state.stale += 1
-            state.stopped = state.stale >= self.recipe.training.patience
+            state.stopped = state.step - state.best_step >= self.recipe.training.patience * self.per_epoch
 
     def _pause(self, losses: list[Tensor]) -> None:
         """Between two steps: write a checkpoint if one is due, and stop if that is wanted."""
@@ -215,11 +225,12 @@ class Loop:
         if self.processes.world > 1:
             due, wanted = self.processes.any(due), self.processes.any(wanted)
         if due or wanted:
-            self.state.losses += self._means(losses)
+            self.state.losses += tuple(self._means(losses))
             losses.clear()
             self.save()
         if wanted:
-            raise Interrupted
+            path = shlex.quote(str(self.folder.parent))
+            raise Interrupted(f"stopped; nothing is lost; to go on, type: hyperplane train --resume {path}")
 
     @property
     def seconds(self) -> float:
@@ -227,34 +238,39 @@ class Loop:
         return self.state.seconds + (time.monotonic() - self.begun if self.begun is not None else 0.0)
 
     def save(self) -> None:
-        """Write a checkpoint of the run as it is."""
+        """Write a checkpoint of the run as it is; raises UserError where its weights are not finite any more."""
         tensors = {f"model.{n}": t for n, t in self.model.state_dict().items()}
         tensors |= {f"optimizer.{n}": t for n, t in optimizers.state_tensors(self.optimizer).items()}
         tensors |= {f"best.{n}": t for n, t in self.best.items()}
         if self.average is not None:
             tensors |= {f"average.{n}": t for n, t in self.average.tensors().items()}
             self.state.average_updates = self.average.updates
-        state = {**asdict(self.state), "seconds": self.seconds}
-        if math.isinf(state["best_loss"]):
-            state["best_loss"] = None
+        self._expect_finite_weights()
         if self.processes.leads:
-            checkpoints.save(self.folder, tensors, state)
+            checkpoints.save(self.folder, tensors, {**asdict(self.state), "seconds": self.seconds})
         self.saved = time.monotonic()
 
     def restore(self) -> None:
-        """Go on from the last checkpoint, if there is one."""
+        """Go on from the last checkpoint, if there is one; raises UserError where it is not one of this run."""
         found = checkpoints.load(self.folder)
         if found is None:
             return
         tensors, state = found
-        if state["best_loss"] is None:
-            state["best_loss"] = math.inf
-        self.state = State(**state)
-        self.model.load_state_dict(_under("model.", tensors))
-        optimizers.load_state_tensors(self.optimizer, _under("optimizer.", tensors))
-        self.best = {n: t.to(self.precision.device) for n, t in _under("best.", tensors).items()}
-        if self.average is not None:
-            self.average.load(_under("average.", tensors), self.state.average_updates)
+        expected = self.state.recipe
+        self.state = parse(state, State, str(self.folder))
+        if self.state.recipe != expected:
+            raise UserError(
+                f"{self.folder}: was begun with another recipe; put it back, or start again with --overwrite"
+            )
+        try:
+            self.model.load_state_dict(_under("model.", tensors))
+            optimizers.load_state_tensors(self.optimizer, _under("optimizer.", tensors))
+            self.best = {n: t.to(self.precision.device) for n, t in _under("best.", tensors).items()}
+            if self.average is not None:
+                self.average.load(_under("average.", tensors), self.state.average_updates)
+        except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+            told = " ".join(str(error).split())[:160]
+            raise UserError(f"{self.folder}: does not fit its recipe ({told}); start again with --overwrite") from error
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

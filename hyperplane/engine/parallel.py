@@ -17,6 +17,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from hyperplane.errors import UserError
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -50,6 +52,11 @@ class Processes:
         dist.all_reduce(said, dist.ReduceOp.MAX)
         return bool(said.item())
 
+    def wait(self) -> None:
+        """Wait until every process is here."""
+        if self.world > 1:
+            dist.barrier()
+
     def concatenate(self, parts: dict[str, Tensor], order_B: Tensor) -> dict[str, Tensor]:
         """Return every process' samples joined, sorted by `order_B` (int64, each process' own)."""
         if self.world == 1:
@@ -62,13 +69,24 @@ class Processes:
 
 
 @contextmanager
-def processes() -> Iterator[Processes]:
-    """Join the other processes that torchrun started, if it did, and leave them at the end."""
-    if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
+def processes(device: str) -> Iterator[Processes]:
+    """Join the other processes that torchrun started, if it did, and leave them at the end.
+
+    `device` is the recipe's: cpu, cuda or auto. Raises UserError where another process has stopped.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Processes()
         return
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    cuda = device != "cpu" and torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(local_rank)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
     try:
-        yield Processes(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", 0)))
+        yield Processes(dist.get_rank(), dist.get_world_size(), local_rank)
+    except RuntimeError as error:
+        if "onnection" in str(error):  # gloo's and nccl's only word for it
+            raise UserError("another process of this run has stopped; its own error says why: see above") from error
+        raise
     finally:
         dist.destroy_process_group()

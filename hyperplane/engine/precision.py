@@ -24,6 +24,9 @@ class Precision:
     channels_last: bool
     why: str
 
+    def __str__(self) -> str:
+        return str(self.dtype).removeprefix("torch.") + ", channels last" * self.channels_last
+
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context of a forward pass; a null one in float32, since entering autocast costs time."""
         return nullcontext() if self.dtype is torch.float32 else torch.autocast(self.device.type, self.dtype)

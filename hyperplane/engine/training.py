@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -24,33 +24,38 @@ from hyperplane.errors import UserError
 from hyperplane.recipe import Recipe
 from hyperplane.runs import report
 from hyperplane.runs.folder import RunFolder
-from hyperplane.runs.records import Wrong
+from hyperplane.runs.records import Environment, Wrong
 from hyperplane.tasks.blocks import figures
 
 WORST = 24
 """Samples with the greatest loss that the report shows."""
 
 
-def fit(recipe: Recipe, source: Source, folder: RunFolder, command: str, watch: Watch = lambda event: None) -> None:
-    """Train what the recipe says and complete the run folder; goes on from its checkpoint, if it has one.
+def fit(
+    recipe: Recipe,
+    source: Source,
+    path: Path,
+    command: str,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    watch: Watch = lambda event: None,
+) -> None:
+    """Train what the recipe says into a run folder.
 
-    Arguments: a complete recipe; the data it names; the folder, made by `prepare`; what the user typed; who is told.
-    Raises UserError (a loss that is not finite, a full disk, a batch that the processes cannot share) and Interrupted.
+    Arguments: a complete recipe; the data it names; the folder; what the user typed; whether it may replace a run that
+    is there; whether it goes on with the run that is there, from its last checkpoint; who is told.
+    Raises UserError (something is in the way, a loss that is not finite, a full disk, a batch that the processes cannot
+    share) and Interrupted. Nothing that is there is touched before net, task and hardware have been accepted.
     """
-    with processes() as here, stop_wanted() as wanted:
-        _Run(recipe, source, folder, here, wanted, watch if here.leads else lambda event: None).complete(command)
-
-
-def prepare(path: Path, recipe: Recipe, overwrite: bool) -> RunFolder:
-    """Return the new folder of a run, with its recipe; of many processes, one makes it.
-
-    Raises UserError where something is in the way.
-    """
-    if int(os.environ.get("RANK", "0")) != 0:
-        return RunFolder(path)
-    folder = RunFolder.create(path, overwrite)
-    folder.write_recipe(recipe)
-    return folder
+    with processes(recipe.hardware.device) as here, stop_wanted() as wanted:
+        run = _Run(recipe, source, RunFolder(path), here, wanted, watch if here.leads else lambda event: None)
+        if resume:
+            run.restore()
+        elif here.leads:
+            RunFolder.create(path, overwrite).write_recipe(recipe)
+        run.complete(command)
+        here.wait()  # until the folder is whole for all
 
 
 def judged(description: Description) -> Split:
@@ -93,14 +98,17 @@ class _Run:
         data = self.recipe.data
         return Feed(self.source, split, self.precision, data.workers, data.memory_gb, self.here)
 
-    def complete(self, command: str) -> None:
-        """Train from the last checkpoint on, judge the net, and write what is left to write."""
-        if self.folder.environment.is_file():  # sums over another number of threads round otherwise
+    def restore(self) -> None:
+        """Go on from the last checkpoint, on as many threads: sums over another number round otherwise."""
+        if self.folder.environment.is_file():
             torch.set_num_threads(self.folder.read_environment().threads)
         self.loop.restore()
+
+    def complete(self, command: str) -> None:
+        """Train to the end, judge the net, and write what is left to write."""
         if self.here.leads:
             self.folder.write_description(self.source.description)
-            self.folder.write_environment(environment.describe(self.precision, command))
+            self.folder.write_environment(self.environment(command))
             self.folder.truncate_metrics(self.loop.state.step)
         self.watch(self.started())
         self.loop.run()
@@ -120,6 +128,14 @@ class _Run:
             values = {name: value for name, value in record.items() if name not in ("kind", "step", "epoch")}
             self.watch(Validated(record["step"], record["epoch"], values))
 
+    def environment(self, command: str) -> Environment:
+        """Return where this run is trained; a resumed run was started when and as it was first."""
+        now = environment.describe(self.precision, command)
+        if not self.folder.environment.is_file():
+            return now
+        first = self.folder.read_environment()
+        return replace(now, command=first.command, started=first.started)
+
     def started(self) -> Started:
         return Started(
             self.folder.path,
@@ -127,7 +143,7 @@ class _Run:
             self.source.description,
             self.model.judge.METRICS,
             self.parameters,
-            f"{self.precision.device}, {torch.get_num_threads()} threads, {self.precision.why}",
+            f"{self.precision.device}, {torch.get_num_threads()} threads, {self.precision}",
             self.loop.state.step,
             self.loop.steps,
         )
@@ -137,7 +153,7 @@ class _Run:
         return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
 
     def finish(self, split: Split, gathered: dict[str, Tensor]) -> None:
-        """Write weights, judgement, pictures, the manifest that makes the folder a finished run, and the report."""
+        """Write weights, judgement, pictures, report, and last the manifest that makes the folder a finished run."""
         folder, metrics, seconds = self.folder, evaluation.measure(self.model.judge, gathered), self.loop.seconds
         samples = len(gathered["loss_B"])
         folder.write_model(self.model.state_dict())
@@ -157,8 +173,8 @@ class _Run:
         for name, figure in self.model.judge.draw(gathered).items():
             figures.save(figure, folder.plots / f"{name}.svg")
         self.keep_worst(split, gathered)
-        folder.finish()
         written = report.write(folder.path)
+        folder.finish()
         self.watch(Finished(folder.path, split, samples, metrics, self.model.judge.METRICS, seconds, written))
 
     def keep_worst(self, split: Split, gathered: dict[str, Tensor]) -> None:

@@ -24,10 +24,17 @@ class Option:
 
 
 def options(constructor: type) -> dict[str, Option]:
-    """Return the options that a net or a task takes, by name."""
+    """Return the options that a net or a task takes, by name; raises UserError for one without type or default."""
     hints = typing.get_type_hints(constructor.__init__)
     parameters = inspect.signature(constructor.__init__).parameters.values()
-    return {p.name: Option(hints[p.name], p.default) for p in parameters if p.kind is p.KEYWORD_ONLY}
+    found = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+    for name, parameter in found.items():
+        if name not in hints or parameter.default is parameter.empty or name in ("name", "options"):
+            raise UserError(
+                f"{constructor.__module__}: option '{name}' of {constructor.__name__} needs a type, a default and a "
+                "name other than name and options; tell whoever wrote it"
+            )
+    return {name: Option(hints[name], parameter.default) for name, parameter in found.items()}
 
 
 def check_options(given: dict[str, Any], constructor: type, where: str) -> dict[str, Any]:
@@ -55,6 +62,8 @@ def build(name: str, shape: tuple[int, ...], outputs: int, given: dict[str, Any]
     Arguments: a net's or variant's name; the shape of one input without the batch axis; the number of outputs; options.
     Raises UserError for an unknown net or option, or a shape that the net cannot read.
     """
+    if outputs < 1:
+        raise UserError(f"net {name}: found {outputs} outputs, expected 1 or more; correct it")
     module = discovery.load("nets", name)
     chosen = {**module.VARIANTS.get(name, {}), **(given or {})}
     return module.NET(shape, outputs, **check_options(chosen, module.NET, f"net {name}"))

@@ -82,15 +82,19 @@ def load(path: str | Path) -> Trained:
     return Trained(folder, recipe, description, model.eval(), chosen)
 
 
-@torch.no_grad()
-def predict(trained: Trained, inputs: Sequence[Path] | bytes) -> Iterator[Predicted]:
-    """Yield what the net says of each sample, in order.
+def read(trained: Trained, inputs: Sequence[Path] | bytes) -> data.Encoded:
+    """Return new samples as the net reads them, decoded when they are asked for; their `notes` are for people.
 
     Arguments: files, folders or tables; or the bytes of one picture or table. Raises UserError for one that cannot be
     read, naming it.
     """
+    return data.encode(inputs if isinstance(inputs, bytes) else list(inputs), trained.description)
+
+
+@torch.no_grad()
+def predict(trained: Trained, encoded: data.Encoded) -> Iterator[Predicted]:
+    """Yield what the net says of each sample, in order; raises UserError for one that cannot be decoded."""
     model = trained.model
-    encoded = data.encode(inputs if isinstance(inputs, bytes) else list(inputs), trained.description)
     for batch in encoded.batches():
         batch = batch.to(trained.precision.device)
         said = model.judge.decode(model.judge.predict(model.net, batch).cpu())

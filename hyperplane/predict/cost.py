@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import statistics
 import time
 from collections.abc import Callable
@@ -44,7 +45,8 @@ def measure(net: nn.Module, shape: tuple[int, ...], batch: int, precision: Preci
 
     Operations are counted by torch's own counter, over matrix products and convolutions.
     """
-    net = net.to(precision.device, memory_format=precision.memory_format)  # pyright: ignore[reportCallIssue]
+    net = copy.deepcopy(net)  # the caller's keeps its mode, its gradients and its place
+    net.to(precision.device, memory_format=precision.memory_format)  # pyright: ignore[reportCallIssue]
     x = torch.randn(batch, *shape, device=precision.device, generator=torch.Generator(precision.device).manual_seed(0))
     if x.ndim == 4:
         x = x.contiguous(memory_format=precision.memory_format)
@@ -85,7 +87,7 @@ def measure(net: nn.Module, shape: tuple[int, ...], batch: int, precision: Preci
         batch=batch,
         forward_ms=forward_ms,
         step_ms=step_ms,
-        hardware=f"{precision.device}, {torch.get_num_threads()} threads, {precision.dtype}".replace("torch.", ""),
+        hardware=f"{precision.device}, {torch.get_num_threads()} threads, {precision}",
     )
 
 

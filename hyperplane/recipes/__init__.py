@@ -5,13 +5,14 @@ Imports no torch before it completes a recipe.
 
 from __future__ import annotations
 
-import importlib
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 
 from hyperplane import discovery
 from hyperplane.contracts import Description
-from hyperplane.recipe import DataRecipe, NetRecipe, Recipe
+from hyperplane.errors import UserError
+from hyperplane.recipe import DataRecipe, NetRecipe, Recipe, TaskRecipe
 
 STEPS = 2000
 """Least number of steps where the recipe leaves the epochs open."""
@@ -24,27 +25,45 @@ def named(name: str) -> Recipe:
     entry = discovery.find("recipes", name)
     if name not in entry.variants:
         name = entry.variants[0]
-    return getattr(importlib.import_module(entry.module), name)()
+    return getattr(discovery.load("recipes", entry.name), name)()
 
 
 def find(source: str, net: str | None = None) -> Recipe:
-    """Return the first recipe for a known set (and net), or an open one where there is none."""
-    for recipe in _all():
+    """Return the first recipe for a known set (and net), or an open one where there is none, or `source` is a path."""
+    for recipe in () if os.path.exists(source) else _all():
         if recipe.data.source == source and net in (None, recipe.net.name):
             return recipe
     return Recipe(data=DataRecipe(source=source), net=NetRecipe(net))
 
 
+def start(source: str | None, net: str | None, task: str | None, given: Recipe | None = None) -> Recipe:
+    """Return the recipe to start from: `given`, or the one for these data and this net, with data, net and task set.
+
+    Another net or task than the recipe's has options of its own, so the recipe's are dropped.
+    """
+    found = given or find(source or "", net)
+    if source is not None:
+        found = replace(found, data=replace(found.data, source=source))
+    if net not in (None, found.net.name):
+        found = replace(found, net=NetRecipe(net))
+    if task not in (None, found.task.name):
+        found = replace(found, task=TaskRecipe(task))
+    return found
+
+
 def complete(recipe: Recipe, description: Description) -> Recipe:
     """Return the recipe with everything that it left open chosen for data of this description.
 
-    Task: the one that fits. Net: LeNet for images, an MLP otherwise. Batch: 64, or 128 from 20,000 samples on, never
-    more than an eighth of the samples. Epochs: at least 10 and 2,000 steps, at most 400 epochs. Raises UserError for an
+    Task: the one that fits. Net: LeNet for images, an MLP otherwise. Batch: 64, or 128 from 20,000 samples on, no more
+    than an eighth of the samples. Epochs: at least 10 and 2,000 steps, at most 400 epochs. Raises UserError for an
     unknown net, task or option.
     """
     from hyperplane import nets, tasks
     from hyperplane.engine.optimizers import LEARNING_RATES
 
+    target = recipe.data.target
+    if target is not None and description.encoding.get("target") != target:
+        raise UserError(f"data.target: found '{target}', but {description.name} has no columns; leave it out")
     task, net, optimizer, training = recipe.task, recipe.net, recipe.optimizer, recipe.training
     samples = description.splits["train"]
     if task.name is None:
@@ -60,6 +79,7 @@ def complete(recipe: Recipe, description: Description) -> Recipe:
         optimizer = replace(optimizer, learning_rate=LEARNING_RATES[optimizer.name])
     if training.batch is None:
         training = replace(training, batch=max(1, min(64 if samples < 20_000 else 128, samples // 8)))
+    training = replace(training, batch=min(training.batch or 1, samples))
     if training.epochs is None:
         assert training.batch is not None
         per_epoch = max(samples // training.batch, 1)
@@ -68,7 +88,7 @@ def complete(recipe: Recipe, description: Description) -> Recipe:
 
 
 def _all() -> Iterator[Recipe]:
-    for entry in discovery.entries("recipes").values():
-        module = importlib.import_module(entry.module)
-        for name in entry.variants:
-            yield getattr(module, name)()
+    modules = discovery.loaded("recipes")
+    for room, entry in discovery.entries("recipes").items():
+        for name in entry.variants if room in modules else ():
+            yield getattr(modules[room], name)()

@@ -68,21 +68,26 @@ class RunFolder:
         Raises UserError where something is in the way.
         """
         folder = cls(path)
-        there = next((place for place in (folder.path, *folder.path.parents) if place.exists()), folder.path)
+        folder.expect_free(overwrite)
+        with atomic.explained(folder.path):
+            if folder.path.is_dir():
+                folder._empty()
+            folder.path.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def expect_free(self, overwrite: bool = False) -> None:
+        """Check that a run may be put here; raises UserError where something is in the way."""
+        path = self.path
+        there = next((place for place in (path, *path.parents) if place.exists()), path)
         if not there.is_dir():
             raise UserError(f"{path}: {there} is a file, expected a new folder; choose another name with --name")
-        if folder.path.is_dir() and any(not child.name.endswith(".part") for child in folder.path.iterdir()):
-            if not _holds_recipe(folder.recipe):
+        if path.is_dir() and any(not child.name.endswith(".part") for child in path.iterdir()):
+            if not _holds_recipe(self.recipe):
                 raise UserError(
                     f"{path}: is not empty and holds no run, so it is left alone; choose another name with --name"
                 )
             if not overwrite:
-                raise UserError(f"{path}: holds a run; to go on with it {folder.resume}; to replace it add --overwrite")
-            with atomic.explained(folder.path):
-                folder._empty()
-        with atomic.explained(folder.path):
-            folder.path.mkdir(parents=True, exist_ok=True)
-        return folder
+                raise UserError(f"{path}: holds a run; to go on with it {self.resume}; to replace it add --overwrite")
 
     def _empty(self) -> None:
         """Delete everything inside, manifest first and recipe last: cut short, it is still an unfinished run."""

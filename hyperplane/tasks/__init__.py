@@ -15,7 +15,7 @@ from hyperplane.nets import check_options
 
 def choose(description: Description) -> tuple[str, str]:
     """Return the name of the task that suits the data best, and why; raises UserError where none does."""
-    fits = {name: discovery.load("tasks", name).fits(description) for name in discovery.entries("tasks")}
+    fits = {name: module.fits(description) for name, module in discovery.loaded("tasks").items()}
     name = max(fits, key=lambda n: fits[n].score)
     if fits[name].score == 0:
         reasons = "; ".join(f"{n}: {fit.reason}" for n, fit in fits.items())

@@ -77,20 +77,21 @@ class Classification(nn.Module):
     def probability(self, logit_BK: Tensor) -> Tensor:
         """Return (B, K) probabilities that sum to 1, float64, for logits (B, 1) of two classes or (B, K) of more."""
         if self.outputs == 1:
-            positive_B1 = torch.sigmoid(logit_BK.double())
-            return torch.cat([1 - positive_B1, positive_B1], dim=1)
+            logit_B1 = logit_BK.double()
+            return torch.sigmoid(torch.cat([-logit_B1, logit_B1], dim=1))
         return torch.softmax(logit_BK.double(), dim=1)
 
     def statistics(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         """Return label_B, probability_BK (float32), correct_B (true or false) and loss_B (without label smoothing)."""
-        probability_BK = self.probability(output.prediction)
-        label_B = batch.fields[self.target]
-        tiny = torch.finfo(torch.float64).tiny
+        probability_BK, label_B = self.probability(output.prediction), batch.fields[self.target]
+        logit_BK = output.prediction.double()
+        if self.outputs == 1:
+            logit_BK = torch.cat([torch.zeros_like(logit_BK), logit_BK], dim=1)
         return {
             "label_B": label_B,
             "probability_BK": probability_BK.float(),
-            "correct_B": probability_BK.argmax(dim=1) == label_B,
-            "loss_B": -probability_BK.gather(1, label_B[:, None]).squeeze(1).clamp_min(tiny).log().float(),
+            "correct_B": probability_BK.float().argmax(dim=1) == label_B,
+            "loss_B": F.cross_entropy(logit_BK, label_B, reduction="none").float(),
         }
 
     def measure(self, statistics: dict[str, Tensor]) -> dict[str, float]:

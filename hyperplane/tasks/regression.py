@@ -40,13 +40,16 @@ class Regression(nn.Module):
         super().__init__()
         self.input, self.target, self.names = description.input, description.target, description.target_names
         self.outputs = len(self.names)
-        self.register_buffer("mean_K", torch.tensor(description.target_mean), persistent=False)
-        self.register_buffer("std_K", torch.tensor(description.target_std), persistent=False)
+        mean_K, std_K = (
+            torch.tensor(d, dtype=torch.float64) for d in (description.target_mean, description.target_std)
+        )
+        self.register_buffer("mean_K", mean_K, persistent=False)
+        self.register_buffer("std_K", std_K, persistent=False)
 
     def forward(self, net: nn.Module, batch: Batch, taps: dict[str, Tensor] | None = None) -> Output:
         """Return the squared error of each sample, averaged over its standardised numbers, and those numbers (B, K)."""
         standard_BK = net(batch.fields[self.input], taps)
-        error_BK = standard_BK - (batch.fields[self.target] - self.mean_K) / self.std_K
+        error_BK = standard_BK - ((batch.fields[self.target] - self.mean_K) / self.std_K).to(standard_BK.dtype)
         return Output(error_BK.square().mean(dim=1), standard_BK, taps=taps or {})
 
     def predict(self, net: nn.Module, batch: Batch) -> Tensor:
@@ -69,7 +72,8 @@ class Regression(nn.Module):
         """Return RMSE and mean absolute error (the target's unit) and R², each averaged over the numbers."""
         value_BK = statistics["value_BK"]
         error_BK = statistics["prediction_BK"] - value_BK
-        unexplained_K = error_BK.square().sum(0) / (value_BK - value_BK.mean(0)).square().sum(0)
+        variance_K = (value_BK - value_BK.mean(0)).square().sum(0)
+        unexplained_K = error_BK.square().sum(0) / variance_K.where(variance_K > 0, torch.nan)  # equal targets: no R²
         return {
             "rmse": error_BK.square().mean(0).sqrt().mean().item(),
             "r2": (1 - unexplained_K).mean().item(),

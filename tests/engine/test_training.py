@@ -159,3 +159,121 @@ def test_a_recipe_repeats_a_run(tmp_path):
 def test_every_recipe_of_ours_is_found_by_its_data_and_net():
     assert recipes.find("digits").net.name == "lenet"
     assert recipes.find("digits", "mlp") == Recipe(data=DataRecipe(source="digits"), net=NetRecipe("mlp"))
+
+
+def test_weights_that_diverge_in_the_last_step_are_noticed(tmp_path):
+    wild = replace(
+        POINTS,
+        data=DataRecipe(source="points-outliers"),
+        net=NetRecipe("mlp"),
+        optimizer=OptimizerRecipe("sgd", learning_rate=1e38, weight_decay=0.0),
+        schedule=ScheduleRecipe("constant", warmup=0.0),
+        training=TrainingRecipe(epochs=1, batch=4000),
+    )
+    with pytest.raises(UserError, match="loss is not finite"):
+        api.run_recipe(wild, runs=tmp_path)
+
+
+def test_a_held_out_split_of_one_row_has_no_r2_and_the_run_ends(tmp_path):
+    table = tmp_path / "few.csv"
+    table.write_text("a,price\n" + "\n".join(f"{x},{x * 1.5}" for x in range(6)) + "\n")
+    few = Recipe(data=DataRecipe(source=str(table), target="price"), training=TrainingRecipe(epochs=2))
+    run = api.load(api.run_recipe(few, runs=tmp_path / "runs"))
+    assert run.metrics["r2"].value != run.metrics["r2"].value  # not a number
+    assert run.report.is_file()
+
+
+def test_targets_far_from_zero_keep_their_precision(tmp_path):
+    results = []
+    for offset in (0, 1.7e9):
+        table = tmp_path / f"at-{offset:g}.csv"
+        table.write_text("a,price\n" + "\n".join(f"{x},{offset + 3 * (x % 50) + 0.5}" for x in range(300)) + "\n")
+        far = Recipe(data=DataRecipe(source=str(table), target="price"), training=TrainingRecipe(epochs=20))
+        results.append(api.load(api.run_recipe(far, runs=tmp_path / "runs")).metrics["rmse"].value)
+    assert results[1] == pytest.approx(results[0], rel=0.02)
+
+
+def test_patience_counts_epochs_however_rarely_it_looks(tmp_path):
+    noisy = replace(
+        POINTS,
+        data=DataRecipe(source="points-outliers", options={"samples": 120}),
+        net=NetRecipe("mlp", {"hidden": [256, 256]}),
+        optimizer=OptimizerRecipe(learning_rate=0.01, weight_decay=0.0),
+        schedule=ScheduleRecipe("constant"),
+        training=TrainingRecipe(epochs=400, patience=6, evaluate_every=3),
+    )
+    looks = records(api.run_recipe(noisy, runs=tmp_path), "validation")
+    best = min(looks, key=lambda look: look["loss"])
+    assert looks[-1]["epoch"] - best["epoch"] == 6
+
+
+def test_what_a_net_keeps_beside_its_weights_belongs_to_the_best_ones(tmp_path, monkeypatch):
+    """With batch normalisation and an average of the weights, the kept net is the one that was looked at."""
+    from torch import nn
+
+    from hyperplane.nets import mlp
+
+    class Normalised(mlp.MLP):
+        def __init__(self, shape, outputs, *, hidden: tuple[int, ...] = (16,)):
+            super().__init__(shape, outputs, hidden=hidden)
+            self.norm = nn.BatchNorm1d(shape[0])
+
+        def forward(self, x, taps=None):
+            return super().forward(self.norm(x), taps)
+
+    monkeypatch.setattr(mlp, "NET", Normalised)
+    recipe = replace(
+        POINTS,
+        data=DataRecipe(source="points-outliers", options={"samples": 120}),
+        net=NetRecipe("mlp"),
+        optimizer=OptimizerRecipe(learning_rate=0.05),
+        schedule=ScheduleRecipe("constant"),
+        training=TrainingRecipe(epochs=60, patience=5, ema=0.9),
+    )
+    path = api.run_recipe(recipe, runs=tmp_path)
+    kept = api.load(path).evaluate(split="validation")["log_loss"].value
+    assert kept == pytest.approx(min(look["loss"] for look in records(path, "validation")), rel=1e-4)
+
+
+def test_nothing_that_is_there_is_lost_when_a_recipe_is_refused(tmp_path):
+    path = api.run_recipe(POINTS, runs=tmp_path)
+    weights = (path / "model.safetensors").read_bytes()
+    wrong = replace(POINTS, data=replace(POINTS.data, validation=0.0), training=TrainingRecipe(patience=3))
+    with pytest.raises(UserError, match="needs a validation split"):
+        api.run_recipe(wrong, runs=tmp_path, overwrite=True)
+    assert (path / "model.safetensors").read_bytes() == weights
+    api.load(path)
+
+
+def test_a_kill_between_report_and_manifest_leaves_a_run_that_can_be_finished(tmp_path):
+    path = api.run_recipe(POINTS, runs=tmp_path)
+    weights, command = (path / "model.safetensors").read_bytes(), json.loads((path / "environment.json").read_text())
+    (path / "manifest.json").unlink()
+    (path / "report.html").unlink()
+    api.resume(path, command="another")
+    assert (path / "model.safetensors").read_bytes() == weights and (path / "report.html").is_file()
+    assert json.loads((path / "environment.json").read_text())["command"] == command["command"]
+
+
+@pytest.mark.parametrize(
+    ("where", "what", "said"),
+    [
+        ("state", {"surprise": 1}, "has no field 'surprise'"),
+        ("state", {"step": "x"}, "step: found"),
+        ("state", {"recipe": "0" * 64}, "begun with another recipe"),
+        ("recipe.json", {"training": {"ema": 0.5}}, "begun with another recipe|not as train wrote it"),
+        ("recipe.json", {"training": {"batch": None}}, "not as train wrote it"),
+    ],
+)
+def test_an_altered_unfinished_run_is_refused(tmp_path, where, what, said):
+    path = api.run_recipe(POINTS, runs=tmp_path)
+    (path / "manifest.json").unlink()
+    file = path / ("checkpoint/manifest.json" if where == "state" else where)
+    tree = json.loads(file.read_text())
+    for name, value in what.items():
+        held = tree["state"] if where == "state" else tree
+        held[name] = {**held[name], **value} if isinstance(value, dict) else value
+    file.write_text(json.dumps(tree))
+    with pytest.raises(UserError, match=said) as told:
+        api.resume(path)
+    assert "\n" not in str(told.value)

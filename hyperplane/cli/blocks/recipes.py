@@ -31,6 +31,10 @@ OWNERS = {"data": "format", "net": "name", "task": "name"}
 """Fields of the recipe with `options` of a format, a net or a task, and the field of each that names it."""
 
 
+METAVARS = {int | None: "INT", float | None: "FLOAT", str | None: "STR"}
+"""How help shows the values of fields that may be left open."""
+
+
 def fields_type(verb: type, base: Recipe) -> type:
     """Return a dataclass with the fields of `verb` and of a recipe, with the values of `base` as defaults.
 
@@ -69,6 +73,7 @@ def without_options(arguments: list[str]) -> list[str]:
             skipping = _owner(argument) is not None
         if not skipping and argument not in ("--help", "-h"):
             kept.append(argument)
+        skipping = skipping and "=" not in argument
     return kept
 
 
@@ -96,10 +101,9 @@ def _field(field: dataclasses.Field[Any], value: Any) -> tuple[Any, Any]:
         if f.name == "options" or (field.name, f.name) == ("data", "source"):  # the verb's own
             continue
         short = SHORT.get(f"{field.name}.{f.name}")
-        about = tyro.conf.arg(help=_docs(kind)[f.name], aliases=[short] if short else None)
-        inner.append(
-            (f.name, Annotated[_hints(kind)[f.name], about], dataclasses.field(default=getattr(value, f.name)))
-        )
+        hint, held = _hints(kind)[f.name], getattr(value, f.name)
+        about = tyro.conf.arg(help=_docs(kind)[f.name], aliases=[short] if short else None, metavar=METAVARS.get(hint))
+        inner.append((f.name, Annotated[hint, about], dataclasses.field(default=held)))
     if field.name in OWNERS and getattr(value, OWNERS[field.name]) not in (None, "auto"):
         inner += _options(field.name, value)
     made = dataclasses.make_dataclass(kind.__name__, inner, frozen=True)

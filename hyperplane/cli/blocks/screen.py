@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -87,7 +88,9 @@ class TrainingScreen:
 
 
 def shown(value: float, metric: Metric) -> str:
-    """Return a metric's value with its unit."""
+    """Return a metric's value with its unit; a dash for one that these samples do not have."""
+    if math.isnan(value):
+        return "–"
     if metric.unit == "%":
         return f"{100 * value:.2f}%"
     return f"{value:.4g}" + (f" {metric.unit}" if metric.unit not in ("", "target") else "")

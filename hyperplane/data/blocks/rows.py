@@ -33,7 +33,7 @@ class RowSource:
     feature_ND: Tensor
     """float32, over all rows."""
     target_N: Tensor
-    """Labels, int64 (N,), or numbers, float32 (N, 1), over all rows."""
+    """Labels, int64 (N,), or numbers, float64 (N, 1), over all rows."""
     splits: dict[Split, Tensor]
     """Which rows each split holds, int64."""
     table: Table
@@ -94,8 +94,8 @@ def source(table: Table, recipe: DataRecipe, labels: Labels, chosen: dict[str, A
     if target.classes:
         target_N[target.row_N] = torch.from_numpy(target.value_N)
     else:
-        target_N = torch.zeros(len(table), 1)
-        target_N[target.row_N, 0] = torch.from_numpy(target.value_N).to(torch.float32)
+        target_N = torch.zeros(len(table), 1, dtype=torch.float64)  # float32 is too coarse for years or prices
+        target_N[target.row_N, 0] = torch.from_numpy(target.value_N)
     name_of_target = "label_B" if target.classes else "value_BK"
     description = Description(
         name=labels.name,

@@ -1,0 +1,93 @@
+"""The arithmetic of the tasks, against hand-computed values and scikit-learn."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import sklearn.metrics
+import torch
+
+from hyperplane import tasks
+from hyperplane.contracts import Batch, Description, Output
+from hyperplane.tasks.classification import Classification, calibration_error
+from hyperplane.tasks.regression import Regression
+
+
+def classification(classes: int, **options) -> Classification:
+    shapes = {"feature_BD": (2,), "label_B": ()}
+    names = tuple(map(str, range(classes)))
+    made = Description("d", "points", "points", "feature_BD", "label_B", shapes, {"train": 4}, names)
+    task = tasks.build("classification", made, options)
+    assert isinstance(task, Classification)
+    return task
+
+
+def batch(label_B: list[int]) -> Batch:
+    fields = {"feature_BD": torch.zeros(len(label_B), 2), "label_B": torch.tensor(label_B)}
+    return Batch(fields, torch.arange(len(label_B)))
+
+
+def statistics(task: Classification, logit_BK: torch.Tensor, label_B: list[int]) -> dict[str, torch.Tensor]:
+    return task.statistics(Output(torch.zeros(len(label_B)), logit_BK), batch(label_B))
+
+
+def test_log_loss_of_a_net_that_is_sure_and_wrong():
+    found = statistics(classification(2), torch.tensor([[40.0], [-40.0], [800.0]]), [0, 1, 0])["loss_B"]
+    assert found.tolist() == pytest.approx([40, 40, 800])
+    found = statistics(classification(3), torch.tensor([[800.0, 0, 0]]), [1])["loss_B"]
+    assert found.tolist() == pytest.approx([800])
+
+
+def test_binary_label_smoothing_is_the_papers():
+    """The target becomes 1 − ε/2 or ε/2."""
+    task = classification(2, label_smoothing=0.2)
+    logit = 1.3
+    loss_B = task.forward(lambda x, taps: torch.full((2, 1), logit), batch([0, 1])).loss_B  # pyright: ignore
+    y = 1 / (1 + math.exp(-logit))
+    cross = [-(t * math.log(y) + (1 - t) * math.log(1 - y)) for t in (0.1, 0.9)]
+    assert loss_B.tolist() == pytest.approx(cross, rel=1e-5)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_metrics_are_scikit_learns(classes):
+    chance = torch.Generator().manual_seed(classes)
+    task = classification(classes)
+    logit_BK = 3 * torch.randn(300, task.outputs, generator=chance)
+    label_B = torch.randint(classes, (300,), generator=chance).tolist()
+    found = task.measure(statistics(task, logit_BK, label_B))
+    probability_BK = task.probability(logit_BK).numpy()
+    predicted_B = probability_BK.argmax(1)
+    assert found["accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(label_B, predicted_B))
+    assert found["f1"] == pytest.approx(sklearn.metrics.f1_score(label_B, predicted_B, average="macro"))
+    assert found["log_loss"] == pytest.approx(sklearn.metrics.log_loss(label_B, probability_BK), rel=1e-5)
+
+
+def test_calibration_error_by_hand():
+    confidence_B = torch.tensor([0.95, 0.95, 0.95, 0.95, 0.55, 0.55], dtype=torch.float64)
+    correct_B = torch.tensor([True, True, True, False, True, False])
+    assert calibration_error(confidence_B, correct_B) == pytest.approx((4 * 0.20 + 2 * 0.05) / 6)
+
+
+def test_regression_metrics_are_scikit_learns():
+    shapes = {"feature_BD": (1,), "value_BK": (2,)}
+    made = Description(
+        *("d", "table", "table", "feature_BD", "value_BK", shapes, {"train": 4}),
+        target_names=("u", "v"),
+        target_mean=(100.0, -3.0),
+        target_std=(20.0, 0.5),
+    )
+    task = tasks.build("regression", made)
+    assert isinstance(task, Regression)
+    chance = np.random.default_rng(0)
+    value_BK = chance.normal((100, -3), (20, 0.5), (50, 2))
+    standard_BK = torch.from_numpy((value_BK - (100, -3)) / (20, 0.5) + 0.3 * chance.normal(size=(50, 2)))
+    fields = {"feature_BD": torch.zeros(50, 1), "value_BK": torch.from_numpy(value_BK)}
+    found = task.measure(task.statistics(Output(torch.zeros(50), standard_BK), Batch(fields, torch.arange(50))))
+    predicted_BK = task.values(standard_BK).numpy()
+    assert found["r2"] == pytest.approx(sklearn.metrics.r2_score(value_BK, predicted_BK))
+    assert found["rmse"] == pytest.approx(
+        np.mean([sklearn.metrics.root_mean_squared_error(value_BK[:, k], predicted_BK[:, k]) for k in range(2)])
+    )
+    assert found["mae"] == pytest.approx(sklearn.metrics.mean_absolute_error(value_BK, predicted_BK))
