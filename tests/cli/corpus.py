@@ -132,7 +132,7 @@ OPTIONS = [
     Case("an unknown net", "train digits --net lenett", ("'lenett'", "did you mean 'lenet'?")),
     Case("an unknown task", "train digits --task clasification", ("did you mean 'classification'?",)),
     Case("an unknown recipe", "train --recipe mnist_lenett", ("did you mean 'mnist_lenet'?",)),
-    Case("an unknown format", "train digits --data.format folderr", ("did you mean 'folder'?",)),
+    Case("an unknown format", "train digits --name new --data.format folderr", ("did you mean 'folder'?",)),
     Case("a misspelt option", "train digits --epoch 3", ("--epoch", "did you mean --epochs?")),
     Case(
         "a misspelt option of the net",
@@ -161,7 +161,11 @@ OPTIONS = [
     Case("a bad number of samples", "train points-region --data.samples -1", ("samples", "-1")),
     Case("a net larger than any memory", "train digits --net mlp --net.hidden 10000000000000", ("memory", "smaller")),
     Case("a width of 0", "train digits --net mlp --net.hidden 0", ("hidden", "[0]")),
-    Case("nothing to train on", "train digits --data.validation 0.5 --data.test 0.5", ("data.validation", "data.test")),
+    Case(
+        "nothing to train on",
+        "train digits --name new --data.validation 0.5 --data.test 0.5",
+        ("data.validation", "data.test"),
+    ),
     Case("to resume nothing", "train --resume", ("--resume", "hyperplane train --resume runs/digits")),
     Case("to resume what is not there", "train --resume runs/animal", ("runs/animal", "did you mean 'animals'?")),
     Case("to resume with another recipe", "train --resume runs/digits --epochs 3", ("--resume", "recipe")),
@@ -234,6 +238,11 @@ FOLDERS = [
     Case("to overwrite what is no run", "train digits --runs . --name pets --overwrite", ("pets", "--name")),
     Case("to overwrite with a bad net", "train digits --overwrite --net.dropout 1.5", ("dropout", "1.5")),
     Case("to overwrite with a bad number", "train digits --overwrite --batch 0", ("training.batch", "found 0")),
+    Case(
+        "to overwrite with patience and nothing to look at",
+        "train digits --overwrite --training.patience 3 --data.validation 0",
+        ("training.patience", "--data.validation"),
+    ),
     Case("a file where runs would go", "train digits --runs one.png", ("one.png", "--name")),
     Case("what is no run", "predict pets one.png", ("pets", "not a run folder")),
     Case(
