@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from torch import nn
 
 from hyperplane import data as data_room
-from hyperplane import nets, predict, recipes
+from hyperplane import explain, nets, predict, recipes
 from hyperplane import recipe as recipe_file
 from hyperplane.contracts import Measured, Problem, Split
 from hyperplane.engine import training
@@ -84,6 +84,10 @@ class Run:
             said = [p.said for p in predict.predict(self.trained, predict.read(self.trained, [Path(x)]))]
             return said[0] if Path(x).is_file() and self.trained.description.kind == "image" else said
         return next(predict.predict(self.trained, predict.read(self.trained, _as_bytes(cast(Any, x))))).said
+
+    def explain(self, *, png: bool = False) -> list[Path]:
+        """Draw what the net learned, into the run's folder `explain`, and return the files; `png` as well as SVG."""
+        return explain.explain(self.path, png)
 
     def evaluate(self, data: str | None = None, *, split: Split | None = None) -> dict[str, Measured]:
         """Return every metric over a split of the run's own data, or of other labelled data of the same kind."""

@@ -197,12 +197,15 @@ class Said:
 class Task(Protocol):
     """A kind of problem: loss, metrics, decoding, drawing. A torch module, so that it may own weights of its own.
 
-    One that keeps state besides (a teacher that follows the net) has a method `after_step(net, step)` as well. Its file
+    One that keeps state besides (a teacher that follows the net) has a method `after_step(net, step)` as well; one
+    whose loss is a sum of squares has `residuals(prediction, batch)`, which second-order solvers make small. Its file
     ends with `TASK = ...`; the keyword-only arguments of its constructor are its options.
     """
 
     METRICS: ClassVar[tuple[Metric, ...]]
     """The first is the one that a run is known by."""
+    input: str
+    """Name of the field that the net reads."""
     outputs: int
     """How many numbers it asks of a net for each sample."""
 

@@ -73,8 +73,8 @@ class NetRecipe:
 class OptimizerRecipe:
     """How a gradient becomes a step."""
 
-    name: Literal["sgd", "adamw"] = "adamw"
-    """Stochastic gradient descent with momentum, or AdamW."""
+    name: Literal["sgd", "adamw", "levenberg-marquardt"] = "adamw"
+    """Stochastic gradient descent with momentum, AdamW, or for small nets and squared losses Levenberg-Marquardt."""
     learning_rate: float | None = None
     """Peak learning rate; None takes 2e-3 for AdamW and 0.05 for SGD."""
     momentum: float = 0.9
@@ -83,6 +83,8 @@ class OptimizerRecipe:
     """Decoupled for AdamW, L2 for SGD; matrices only, never biases or norms."""
     clip: float | None = None
     """The gradient's norm is scaled down to this; None leaves it."""
+    restarts: int = 64
+    """Nets that Levenberg-Marquardt fits at once, each from weights of its own; the best is kept."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class TrainingRecipe:
     """How long, how much at a time, and which weights are kept."""
 
     epochs: int | None = None
-    """Passes over the training split; None chooses by its size."""
+    """Passes over the training split, for Levenberg-Marquardt its iterations; None chooses by its size."""
     batch: int | None = None
     """Samples a step, over all processes together; None chooses by the split's size."""
     ema: float | None = None
@@ -121,8 +123,8 @@ class HardwareRecipe:
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """The CPU or a CUDA device."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """float32, or bfloat16 autocast."""
+    precision: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
+    """float32, bfloat16 autocast, or float64 throughout."""
     channels_last: Literal["auto", "yes", "no"] = "auto"
     """Memory order of images."""
 
@@ -162,6 +164,7 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str, str]] = {
     "optimizer.learning_rate": (lambda x: 0 < x < math.inf, "a number above 0", "0.002"),
     "optimizer.momentum": (lambda x: 0 <= x < 1, "a number in [0, 1)", "0.9"),
     "optimizer.weight_decay": (lambda x: 0 <= x < math.inf, "a number, 0 or more", "0.01"),
+    "optimizer.restarts": (lambda x: 1 <= x <= 10_000, "1 to 10,000", "64"),
     "optimizer.clip": (lambda x: 0 < x < math.inf, "a number above 0", "1"),
     "schedule.warmup": (lambda x: 0 <= x <= 1, "a share in [0, 1]", "0.2"),
     "schedule.final": (lambda x: 0 <= x <= 1, "a share in [0, 1]", "0"),

@@ -60,6 +60,8 @@ class Finished:
     seconds: float
     """Spent in training, over all resumptions."""
     report: Path
+    restarts: dict[str, Any] | None
+    """What the restarts of a second-order fit came to."""
 
 
 Event = Started | Stepped | Validated | Finished

@@ -90,7 +90,7 @@ class Feed:
         if self._whole is None:
             pieces = list(self._read(_Pieces(self, range(0, self.length, self.piece))))
             fields = {name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0].fields}
-            self._whole = self._place(Batch(fields, torch.arange(self.length)))
+            self._whole = self.precision.place(Batch(fields, torch.arange(self.length)))
         return self._whole
 
     def _read(self, wanted: Dataset[Batch | UserError]) -> Iterator[Batch]:
@@ -100,14 +100,7 @@ class Feed:
         ):
             if isinstance(read, UserError):
                 raise read
-            yield self._place(read)
-
-    def _place(self, batch: Batch) -> Batch:
-        batch = batch.to(self.precision.device)
-        for name, value in batch.fields.items():
-            if value.ndim == 4:
-                batch.fields[name] = value.contiguous(memory_format=self.precision.memory_format)
-        return batch
+            yield self.precision.place(read)
 
 
 class _Steps(Dataset[Batch | UserError]):

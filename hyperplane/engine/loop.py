@@ -86,7 +86,7 @@ class Loop:
         self.per_epoch = train.per_epoch(self.batch)
         self.steps = recipe.training.epochs * self.per_epoch
         self.state = State(recipe=hashlib.sha256(to_json(recipe).encode()).hexdigest())
-        model.to(self.precision.device, memory_format=self.precision.memory_format)  # pyright: ignore[reportCallIssue]
+        self.precision.settle(model)
         self.wrapped = processes.wrap(model)
         self.optimizer = optimizers.build(recipe.optimizer, model)
         decay = recipe.training.ema
@@ -126,7 +126,7 @@ class Loop:
         log_steps = min(LOG_STEPS, self.per_epoch)
         look_steps = self.per_epoch * recipe.training.evaluate_every
         share = self.batch // self.processes.world
-        mean_B = torch.full((share,), 1 / share, device=self.precision.device)
+        mean_B = torch.full((share,), 1 / share, device=self.precision.device, dtype=self.precision.loss_dtype)
         losses: list[Tensor] = []
         self.model.train()
         for batch in self.train.steps(recipe.seed, self.batch, state.step, self.steps):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from hyperplane.contracts import Batch
 from hyperplane.errors import UserError
 from hyperplane.recipe import HardwareRecipe
 
@@ -28,8 +29,29 @@ class Precision:
         return str(self.dtype).removeprefix("torch.") + ", channels last" * self.channels_last
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Return the context of a forward pass; a null one in float32, since entering autocast costs time."""
-        return nullcontext() if self.dtype is torch.float32 else torch.autocast(self.device.type, self.dtype)
+        """Return the context of a forward pass; a null one without bfloat16, since entering autocast costs time."""
+        return torch.autocast(self.device.type, self.dtype) if self.dtype is torch.bfloat16 else nullcontext()
+
+    @property
+    def loss_dtype(self) -> torch.dtype:
+        """Return the number type of losses: float32 under autocast as well."""
+        return torch.float64 if self.dtype is torch.float64 else torch.float32
+
+    def place(self, batch: Batch) -> Batch:
+        """Return a batch on the device, its images in the memory order, its numbers in float64 if that is it."""
+        batch = batch.to(self.device)
+        for name, value in batch.fields.items():
+            if self.dtype is torch.float64 and value.is_floating_point():
+                batch.fields[name] = value.double()
+            if value.ndim == 4:
+                batch.fields[name] = batch.fields[name].contiguous(memory_format=self.memory_format)
+        return batch
+
+    def settle(self, module: nn.Module) -> None:
+        """Move a module to the device, its convolutions into the memory order, its weights to float64 if that is it."""
+        module.to(self.device, memory_format=self.memory_format)  # pyright: ignore[reportCallIssue]
+        if self.dtype is torch.float64:
+            module.double()
 
     @property
     def memory_format(self) -> torch.memory_format:

@@ -20,6 +20,7 @@ from hyperplane.engine.events import Finished, Started, Stepped, Validated, Watc
 from hyperplane.engine.feed import Feed
 from hyperplane.engine.loop import Loop, Record
 from hyperplane.engine.parallel import Processes, processes
+from hyperplane.engine.restarts import RestartsLoop
 from hyperplane.errors import UserError
 from hyperplane.recipe import Recipe
 from hyperplane.runs import report
@@ -90,8 +91,11 @@ class _Run:
         validation = self.feed("validation") if splits.get("validation") else None
         if validation is None and training.patience is not None:
             raise UserError("training.patience: needs a validation split, and there is none; add --data.validation 0.1")
-        self.loop = Loop(
-            recipe, self.model, self.feed("train"), validation, here, folder.checkpoint, self.record, wanted
+        train, second_order = self.feed("train"), recipe.optimizer.name == "levenberg-marquardt"
+        self.loop: Loop | RestartsLoop = (
+            RestartsLoop(recipe, self.model, train, folder.checkpoint, self.record, wanted)
+            if second_order
+            else Loop(recipe, self.model, train, validation, here, folder.checkpoint, self.record, wanted)
         )
 
     def feed(self, split: Split) -> Feed:
@@ -173,9 +177,13 @@ class _Run:
         for name, figure in self.model.judge.draw(gathered).items():
             figures.save(figure, folder.plots / f"{name}.svg")
         self.keep_worst(split, gathered)
+        outcome = self.loop.outcome if isinstance(self.loop, RestartsLoop) else None
+        if outcome is not None:
+            folder.write_restarts(outcome)
         written = report.write(folder.path)
         folder.finish()
-        self.watch(Finished(folder.path, split, samples, metrics, self.model.judge.METRICS, seconds, written))
+        kinds = self.model.judge.METRICS
+        self.watch(Finished(folder.path, split, samples, metrics, kinds, seconds, written, outcome))
 
     def keep_worst(self, split: Split, gathered: dict[str, Tensor]) -> None:
         """Write the samples with the greatest loss as a person sees them."""

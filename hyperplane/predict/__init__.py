@@ -11,27 +11,15 @@ import torch
 from torch import Tensor
 
 from hyperplane import data
-from hyperplane.contracts import Description, Measured, Metric, Split
+from hyperplane.contracts import Measured, Metric, Split
 from hyperplane.engine import evaluation
 from hyperplane.engine.feed import Feed
-from hyperplane.engine.model import Model, build
 from hyperplane.engine.parallel import Processes
-from hyperplane.engine.precision import Precision, choose
+from hyperplane.engine.trained import Trained, load
 from hyperplane.engine.training import judged
 from hyperplane.errors import UserError
-from hyperplane.recipe import HardwareRecipe, Recipe
-from hyperplane.runs.folder import RunFolder
 
-
-@dataclass(frozen=True)
-class Trained:
-    """A run folder's net, loaded and checked."""
-
-    folder: RunFolder
-    recipe: Recipe
-    description: Description
-    model: Model
-    precision: Precision
+__all__ = ["Evaluated", "Predicted", "Trained", "evaluate", "load", "predict", "read"]
 
 
 @dataclass(frozen=True)
@@ -57,31 +45,6 @@ class Evaluated:
     """What the metrics were computed from, sample by sample."""
 
 
-def load(path: str | Path) -> Trained:
-    """Return the net of a finished run folder.
-
-    Raises UserError for a folder that is none, unfinished, damaged, newer than this version, or holding a pickle.
-    """
-    folder = RunFolder(path)
-    folder.verify()
-    recipe, description = folder.read_recipe(), folder.read_description()
-    model = build(recipe, description)
-    weights, expected = folder.read_model(), model.state_dict()
-    for name, tensor in expected.items():
-        if name not in weights or weights[name].shape != tensor.shape:
-            found = f"shape {tuple(weights[name].shape)}" if name in weights else "nothing"
-            raise UserError(
-                f"{folder.model}: {name} has {found}, expected shape {tuple(tensor.shape)}; "
-                "copy the folder again from where it came"
-            )
-    for name in weights.keys() - expected.keys():
-        raise UserError(f"{folder.model}: holds {name}, which the recipe's net has not; copy the folder again")
-    model.load_state_dict(weights)
-    chosen = choose(HardwareRecipe(precision="float32", channels_last=recipe.hardware.channels_last), model)
-    model.to(chosen.device, memory_format=chosen.memory_format)  # pyright: ignore[reportCallIssue]
-    return Trained(folder, recipe, description, model.eval(), chosen)
-
-
 def read(trained: Trained, inputs: Sequence[Path] | bytes) -> data.Encoded:
     """Return new samples as the net reads them, decoded when they are asked for; their `notes` are for people.
 
@@ -96,7 +59,7 @@ def predict(trained: Trained, encoded: data.Encoded) -> Iterator[Predicted]:
     """Yield what the net says of each sample, in order; raises UserError for one that cannot be decoded."""
     model = trained.model
     for batch in encoded.batches():
-        batch = batch.to(trained.precision.device)
+        batch = trained.precision.place(batch)
         said = model.judge.decode(model.judge.predict(model.net, batch).cpu())
         for index, one in zip(batch.index_B.tolist(), said, strict=True):
             yield Predicted(encoded.names[index], one)

@@ -75,6 +75,8 @@ def complete(recipe: Recipe, description: Description) -> Recipe:
     module = discovery.load("nets", net.name or "")
     given = {**module.VARIANTS.get(net.name, {}), **net.options}
     net = replace(net, options=nets.all_options(module.NET, given, f"net {net.name}"))
+    if optimizer.name == "levenberg-marquardt":
+        return _second_order(replace(recipe, task=task, net=net), samples)
     if optimizer.learning_rate is None:
         optimizer = replace(optimizer, learning_rate=LEARNING_RATES[optimizer.name])
     if training.batch is None:
@@ -85,6 +87,17 @@ def complete(recipe: Recipe, description: Description) -> Recipe:
         per_epoch = max(samples // training.batch, 1)
         training = replace(training, epochs=min(max(EPOCHS[0], -(-STEPS // per_epoch)), EPOCHS[1]))
     return replace(recipe, task=task, net=net, optimizer=optimizer, training=training)
+
+
+def _second_order(recipe: Recipe, samples: int) -> Recipe:
+    """Return the recipe with what Levenberg-Marquardt needs: float64, the whole split at once, 1,000 iterations."""
+    hardware, training = recipe.hardware, recipe.training
+    if hardware.precision == "auto":
+        hardware = replace(hardware, precision="float64", device="cpu")
+    if hardware.precision != "float64":
+        raise UserError(f"hardware.precision: found {hardware.precision}, levenberg-marquardt computes in float64")
+    training = replace(training, epochs=training.epochs or 1000, batch=samples)
+    return replace(recipe, hardware=hardware, training=training)
 
 
 def _all() -> Iterator[Recipe]:

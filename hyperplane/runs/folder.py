@@ -202,6 +202,10 @@ class RunFolder:
         self.plots.mkdir(exist_ok=True)
         self._write(self.worst, [dataclasses.asdict(sample) for sample in samples])
 
+    def write_restarts(self, outcome: Mapping[str, Any]) -> None:
+        """Write what the restarts of a second-order fit came to."""
+        self._write(self.path / "restarts.json", outcome)
+
     def _write(self, path: Path, tree: Any) -> None:
         atomic.write_text(path, json.dumps(finite(tree), indent=2, allow_nan=False) + "\n", self.resume)
 

@@ -49,8 +49,11 @@ class Regression(nn.Module):
     def forward(self, net: nn.Module, batch: Batch, taps: dict[str, Tensor] | None = None) -> Output:
         """Return the squared error of each sample, averaged over its standardised numbers, and those numbers (B, K)."""
         standard_BK = net(batch.fields[self.input], taps)
-        error_BK = standard_BK - ((batch.fields[self.target] - self.mean_K) / self.std_K).to(standard_BK.dtype)
-        return Output(error_BK.square().mean(dim=1), standard_BK, taps=taps or {})
+        return Output(self.residuals(standard_BK, batch).square().mean(dim=1), standard_BK, taps=taps or {})
+
+    def residuals(self, standard_BK: Tensor, batch: Batch) -> Tensor:
+        """Return what the net says less the standardised target, (B, K): what least squares makes small."""
+        return standard_BK - ((batch.fields[self.target] - self.mean_K) / self.std_K).to(standard_BK.dtype)
 
     def predict(self, net: nn.Module, batch: Batch) -> Tensor:
         """Return the standardised numbers, (B, K)."""

@@ -67,10 +67,12 @@ class TrainingScreen:
         say(f"  net       {recipe.net.name}, {event.parameters:,} weights")
         say(f"  task      {recipe.task.name}")
         epochs = f"{training.epochs} epoch{'s' * (training.epochs != 1)}"
-        say(
-            f"  training  {epochs} of batches of {training.batch}, {optimizer.name}, "
-            f"learning rate {optimizer.learning_rate:g}, {recipe.schedule.name}, seed {recipe.seed}"
-        )
+        how = f"{epochs} of batches of {training.batch}, {optimizer.name}"
+        if optimizer.learning_rate is None:
+            how = f"{optimizer.restarts} restarts of {optimizer.name}, at most {training.epochs:,} iterations"
+        else:
+            how += f", learning rate {optimizer.learning_rate:g}, {recipe.schedule.name}"
+        say(f"  training  {how}, seed {recipe.seed}")
         say(f"  hardware  {event.hardware}")
         if event.step:
             say(f"  resumed   at step {event.step:,} of {event.steps:,}")
@@ -82,6 +84,10 @@ class TrainingScreen:
         assert self.metric is not None
         self.console.print(metrics_table(event.metrics, event.kinds, f"{event.samples:,} {event.split} samples"))
         self.console.print(f"trained in {event.seconds:.1f} s")
+        if (fits := event.restarts) is not None:
+            why = ", ".join(f"{reason} ({count})" for reason, count in fits["ended because"].items())
+            best = f"least loss {fits['loss'][0]:.3g}, reached by {fits['reached']} of {fits['restarts']} restarts"
+            self.console.print(f"restarts  {best}; {why}")
         self.console.print(f"report    {event.report}")
         self.console.print(f"next      hyperplane predict {shlex.quote(str(event.path))} FILE")
         self.console.print(str(event.path), style="bold")

@@ -81,7 +81,7 @@ def confusion(label_B: np.ndarray, predicted_B: np.ndarray, classes: Sequence[st
     ones orange, each with a shade of its own scale. Counts are written where they fit, and not all classes are named
     where there are many.
     """
-    with _style():
+    with style():
         count_KK = np.zeros((len(classes), len(classes)), np.int64)
         np.add.at(count_KK, (label_B, predicted_B), 1)
         wrong = int(len(label_B) - np.trace(count_KK))
@@ -94,7 +94,7 @@ def confusion(label_B: np.ndarray, predicted_B: np.ndarray, classes: Sequence[st
             _write_counts(ax, count_KK)
         every = math.ceil(len(classes) / 25)
         ticks = range(0, len(classes), every)
-        names = [_short(classes[k], 12) for k in ticks]
+        names = [shortened(classes[k], 12) for k in ticks]
         upright = len(classes) > 12 or max(map(len, names)) > 30 // len(classes) + 1
         size = 9.5 if len(classes) <= 16 else 7.5
         ax.set_xticks(ticks, names, rotation=90 if upright else 0, fontsize=size)
@@ -118,7 +118,7 @@ def calibration(confidence_B: np.ndarray, correct_B: np.ndarray) -> Figure:
     Arguments: the probability of each prediction, in [0, 1], and whether it was right, both (B,). The title holds the
     expected calibration error over 15 bins of equal width (Guo et al. 2017, equation 3).
     """
-    with _style():
+    with style():
         bin_B = np.clip(np.ceil(confidence_B * BINS).astype(np.int64) - 1, 0, BINS - 1)
         count = np.bincount(bin_B, minlength=BINS)
         held = count > 0
@@ -139,15 +139,15 @@ def calibration(confidence_B: np.ndarray, correct_B: np.ndarray) -> Figure:
         upper.set_title(f"Confidence is off by {100 * error:.1f} % on average (ECE)")
         lower.bar(np.arange(BINS) / BINS, count, 0.92 / BINS, align="edge", color=BLUE)
         lower.set(xlabel="confidence", ylabel="samples")
-        lower.yaxis.set_major_locator(_few(3))
+        lower.yaxis.set_major_locator(few_ticks(3))
         for axis in (upper.xaxis, upper.yaxis):
-            axis.set_major_formatter(_percent)
+            axis.set_major_formatter(percent)
     return figure
 
 
 def scatter(truth_B: np.ndarray, prediction_B: np.ndarray, name: str, unit: str = "") -> Figure:
     """Draw predicted against true values of the number called `name`, both (B,), and the line where they are equal."""
-    with _style():
+    with style():
         figure = _figure(_WIDTH)
         ax = figure.add_subplot()
         both = np.concatenate([truth_B, prediction_B])
@@ -157,30 +157,30 @@ def scatter(truth_B: np.ndarray, prediction_B: np.ndarray, name: str, unit: str 
         ax.plot(span, span, color=SOFT, linewidth=1, dashes=(4, 3))
         ax.plot(truth_B, prediction_B, "o", color=BLUE, **_dots(len(truth_B)))
         ax.set(xlim=span, ylim=span, aspect="equal", xlabel=_label("true", unit), ylabel=_label("predicted", unit))
-        ax.set_title(f"{_short(name, 32)}: predicted against true")
+        ax.set_title(f"{shortened(name, 32)}: predicted against true")
     return figure
 
 
 def residuals(truth_B: np.ndarray, prediction_B: np.ndarray, name: str, unit: str = "") -> Figure:
     """Draw what is left over (predicted minus true) against the prediction, both (B,), and how it is distributed."""
-    with _style():
+    with style():
         figure = _figure(4.2)
         main, side = figure.subplots(1, 2, sharey=True, width_ratios=[3.4, 1])
         error_B = prediction_B - truth_B
         main.axhline(0, color=SOFT, linewidth=1, dashes=(4, 3))
         main.plot(prediction_B, error_B, "o", color=BLUE, **_dots(len(error_B)))
         main.set(xlabel=_label("predicted", unit), ylabel=_label("predicted − true", unit))
-        main.set_title(f"{_short(name, 32)}: what is left over")
+        main.set_title(f"{shortened(name, 32)}: what is left over")
         side.hist(error_B, bins=min(30, max(5, len(error_B) // 5)), orientation="horizontal", color=BLUE, rwidth=0.9)
         side.set(xlabel="samples")
-        side.xaxis.set_major_locator(_few(2))
+        side.xaxis.set_major_locator(few_ticks(2))
         side.grid(False, axis="y")
     return figure
 
 
 def per_class(label_B: np.ndarray, predicted_B: np.ndarray, classes: Sequence[str]) -> Figure:
     """Draw the F1 of each class, worst first; of more than 20 classes the worst 20. Arguments as of `confusion`."""
-    with _style():
+    with style():
         hit_K = np.bincount(label_B[label_B == predicted_B], minlength=len(classes))
         shown_K = np.bincount(label_B, minlength=len(classes)) + np.bincount(predicted_B, minlength=len(classes))
         f1_K = 2 * hit_K / np.maximum(1, shown_K)
@@ -192,9 +192,9 @@ def per_class(label_B: np.ndarray, predicted_B: np.ndarray, classes: Sequence[st
             ax.annotate(
                 f"{100 * f1_K[k]:.1f}", (f1_K[k], row), (4, 0), textcoords="offset points", va="center", fontsize=9
             )
-        ax.set_yticks(range(len(order)), [_short(classes[k], 18) for k in order])
+        ax.set_yticks(range(len(order)), [shortened(classes[k], 18) for k in order])
         ax.set(xlim=(0, 1.08), ylim=(max(3, len(order)) - 0.4, -0.6), xticks=[0, 0.25, 0.5, 0.75, 1])
-        ax.xaxis.set_major_formatter(_percent)
+        ax.xaxis.set_major_formatter(percent)
         ax.grid(False, axis="y")
         ax.set_title("F1 of each class" if len(order) == np.count_nonzero(shown_K) else "F1 of the 20 worst classes")
     return figure
@@ -213,7 +213,7 @@ def curves(
     Arguments: logged steps, training losses and learning rates, all (S,); the validation records (`step`, `loss`,
     metrics by name); the metric to draw, None for none, and its unit: % for a share in [0, 1].
     """
-    with _style():
+    with style():
         judged = [(r["step"], r[metric]) for r in validation if metric is not None and metric in r]
         figure = _figure(6.2 if judged else 4.6)
         axes = figure.subplots(3 if judged else 2, 1, sharex=True, height_ratios=[2.4, 1.6, 1] if judged else [2.4, 1])
@@ -235,22 +235,22 @@ def curves(
         top.set_title("Loss")
         if judged:
             axes[1].plot(*zip(*judged, strict=True), **_marked(judged))
-            axes[1].set_title(f"Validation: {_short(words(str(metric)), 30)}")
-            axes[1].yaxis.set_major_locator(_few(4))
+            axes[1].set_title(f"Validation: {shortened(words(str(metric)), 30)}")
+            axes[1].yaxis.set_major_locator(few_ticks(4))
             if unit == "%":
-                axes[1].yaxis.set_major_formatter(_percent)
+                axes[1].yaxis.set_major_formatter(percent)
         last.plot(step_S, learning_rate_S, color=SOFT)
         last.set_title("Learning rate")
-        last.yaxis.set_major_locator(_few(3))
+        last.yaxis.set_major_locator(few_ticks(3))
         last.set(xlabel="step", ylim=(0, None))
-        last.xaxis.set_major_locator(_few(6, whole=True))
+        last.xaxis.set_major_locator(few_ticks(6, whole=True))
         figure.align_ylabels()
     return figure
 
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as SVG: the same bytes for the same figure; text stays text, in the reader's own font."""
-    with _style(), warnings.catch_warnings():
+    with style(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)  # the reader's font has it
         _settle(figure)
         drawn = io.StringIO()
@@ -276,7 +276,8 @@ def words(name: str) -> str:
     return " ".join([found[0][:1].upper() + found[0][1:], *found[1:]]) if found else name
 
 
-def _style() -> AbstractContextManager[None]:
+def style() -> AbstractContextManager[None]:
+    """Return the context in which figures are drawn and written: the house style."""
     from matplotlib import rc_context
 
     return rc_context(_STYLE)
@@ -288,7 +289,8 @@ def _figure(height: float) -> Figure:
     return Figure((_WIDTH, height), layout="constrained")
 
 
-def _few(most: int, whole: bool = False) -> Any:
+def few_ticks(most: int, whole: bool = False) -> Any:
+    """Return a locator of at most so many round ticks, whole numbers if asked for."""
     from matplotlib.ticker import MaxNLocator
 
     return MaxNLocator(most, integer=whole, steps=[1, 2, 2.5, 5, 10])
@@ -304,18 +306,19 @@ def _plainly(value: float, _position: float) -> str:
     return f"{value:g}"
 
 
-def _percent(share: float, _position: float) -> str:
+def percent(share: float, _position: float) -> str:
+    """Return a share as a tick label in percent."""
     return f"{100 * share:.4g} %"
 
 
-def _short(name: str, most: int) -> str:
+def shortened(name: str, most: int) -> str:
     """Return a name that fits, by leaving out its middle, and that XML can hold."""
     clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
     return clean if len(clean) <= most else clean[: most - most // 3 - 1] + "…" + clean[-(most // 3) :]
 
 
 def _label(name: str, unit: str) -> str:
-    return f"{name} ({_short(unit, 20)})" if unit else name
+    return f"{name} ({shortened(unit, 20)})" if unit else name
 
 
 def _dots(count: int) -> dict[str, Any]:
@@ -345,7 +348,7 @@ def _confusion_shades(count_KK: np.ndarray) -> np.ndarray:
     share_KK = count_KK / np.maximum(1, count_KK.sum(axis=1, keepdims=True))
     wrong_KK = share_KK * (1 - np.eye(len(count_KK)))
     depth_KK = np.sqrt(wrong_KK / max(0.25, float(wrong_KK.max())))
-    paper, blue, orange = (np.array(_rgb(c)) for c in ("#f4f6f8", BLUE, ORANGE))
+    paper, blue, orange = (np.array(rgb(c)) for c in ("#f4f6f8", BLUE, ORANGE))
     shade_KK3 = paper + (orange - paper) * depth_KK[..., None] * 0.85
     for k in range(len(count_KK)):
         shade_KK3[k, k] = paper + (blue - paper) * share_KK[k, k]
@@ -362,7 +365,8 @@ def _write_counts(ax: Axes, count_KK: np.ndarray) -> None:
                 color=INK if light > 0.6 else "white")  # fmt: skip
 
 
-def _rgb(colour: str) -> tuple[float, float, float]:
+def rgb(colour: str) -> tuple[float, float, float]:
+    """Return a colour as red, green and blue in [0, 1]."""
     from matplotlib.colors import to_rgb
 
     return to_rgb(colour)
