@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from torch import nn
 
 from hyperplane import data as data_room
-from hyperplane import explain, nets, predict, recipes
+from hyperplane import discovery, explain, nets, predict, recipes
 from hyperplane import recipe as recipe_file
 from hyperplane.contracts import Measured, Problem, Split
 from hyperplane.engine import training
@@ -99,7 +99,9 @@ def train(
     *,
     net: str | None = None,
     task: str | None = None,
-    recipe: Recipe | None = None,
+    target: str | None = None,
+    recipe: Recipe | str | None = None,
+    seed: int | None = None,
     name: str | None = None,
     runs: str | Path = "runs",
     overwrite: bool = False,
@@ -109,12 +111,16 @@ def train(
 ) -> Run:
     """Train a net and return its run.
 
-    Arguments: a path or a known set; the net and the task (None: what fits); a recipe to start from (None: the one for
-    these data and this net, if there is one); the run folder's name and where it goes; whether it may replace a run of
-    that name; whether a known set may be downloaded; changed fields of the recipe by their dotted names; who is told.
+    Arguments: a path or a known set; the net and the task (None: what fits); the column to predict; a recipe or its
+    name to start from (None: the one for these data and this net, if there is one); the seed; the run folder's name and
+    where it goes; whether it may replace a run of that name; whether a known set may be downloaded; changed fields of
+    the recipe by their dotted names; who is told.
     Raises UserError for anything that the user can put right.
     """
-    start = recipe_file.replace(recipes.start(str(data), net, task, recipe), dict(changes or {}))
+    given = recipes.named(recipe) if isinstance(recipe, str) else recipe
+    fields = {"data.target": target, "seed": seed, **(changes or {})}
+    fields = {name: value for name, value in fields.items() if value is not None}
+    start = recipe_file.replace(recipes.start(str(data), net, task, given), fields)
     folder = run_recipe(start, runs=runs, name=name, overwrite=overwrite, download=download, watch=watch)
     return Run(folder)
 
@@ -175,8 +181,6 @@ def net(name: str, *, classes: int = 10, shape: tuple[int, ...] | None = None, *
 
     Where no shape is given, it is the one of the net's example. Raises UserError for an unknown net or option.
     """
-    from hyperplane import discovery
-
     example = discovery.load("nets", name).EXAMPLE
     return nets.build(name, shape or example["shape"], classes, options)
 
@@ -191,8 +195,17 @@ def compare(*paths: str | Path) -> Comparison:
     return compare_folders([Path(path) for path in paths])
 
 
-def cost(net: nn.Module, shape: tuple[int, ...], *, batch: int = 64, device: str = "auto") -> Cost:
-    """Return parameters, operations, memory and time of a net on this machine."""
+def cost(net: nn.Module | str, shape: tuple[int, ...] | None = None, *, batch: int = 64, device: str = "auto") -> Cost:
+    """Return parameters, operations, memory and time of a net, or of the one of that name, on this machine.
+
+    The shape is that of one input; a net that is named has its example's where it is left out.
+    """
+    if isinstance(net, str):
+        example: tuple[int, ...] = discovery.load("nets", net).EXAMPLE["shape"]
+        shape = shape or example
+        net = nets.build(net, shape, 10)
+    if shape is None:
+        raise UserError("cost: found no shape, which a net of your own needs; type: cost(net, (1, 28, 28))")
     hardware = recipe_file.parse({"device": device}, HardwareRecipe, "hardware")
     return measure(net, shape, batch, choose(hardware, net))
 
@@ -203,6 +216,11 @@ _PNG_MODES = ("1", "L", "LA", "I;16", "P", "RGB", "RGBA")
 def _as_bytes(sample: bytes | Image.Image | np.ndarray | Mapping[str, Any]) -> bytes:
     if isinstance(sample, bytes):
         return sample
+    if not isinstance(sample, Mapping | np.ndarray | Image.Image):
+        raise UserError(
+            f"x: found {type(sample).__name__}, expected a path, bytes, a PIL image, an array of pixels as uint8, or a "
+            "row as a mapping; convert it"
+        )
     if isinstance(sample, Mapping):
         text = io.StringIO()
         rows = csv.writer(text)

@@ -173,6 +173,8 @@ class Metric:
     """What it says, one clause."""
     share_of: str | None = None
     """The statistic (true or false per sample) whose share it is, if it is one: its interval is then Wilson's."""
+    rises_with_noise: bool = False
+    """Whether resampling makes it greater than it is, as it does any mean distance: its interval is then mirrored."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import ast
 import contextlib
 import importlib
 import importlib.metadata
+import operator
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +21,16 @@ from hyperplane.errors import UserError, nearest
 
 OURS = "hyperplane"
 ROOMS = ("nets", "data", "tasks", "recipes")
+
+
+HOLDS = {
+    "nets": ("NET.ACCEPTS", "VARIANTS", "EXAMPLE"),
+    "data": ("sniff", "open", "check", "encode"),
+    "tasks": ("fits", "TASK.METRICS"),
+    "recipes": (),
+    "cli": ("main",),
+}
+"""What a module of a room must hold; ours are held to it by the contract suite."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +85,16 @@ def load(room: str, name: str) -> ModuleType:
     """
     entry = find(room, name)
     try:
-        return importlib.import_module(entry.module)
+        module = importlib.import_module(entry.module)
+        for dotted in HOLDS[room] if entry.origin != OURS else ():
+            operator.attrgetter(dotted)(module)
+        return module
     except Exception as error:
         if entry.origin == OURS:
             raise
         told = " ".join(str(error).split())
         raise UserError(
-            f"{room}: '{name}' of {entry.origin} cannot be imported ({type(error).__name__}: {told}); "
+            f"{room}: '{name}' of {entry.origin} cannot be used ({type(error).__name__}: {told}); "
             f"update it, or type: pip uninstall {entry.origin}"
         ) from error
 

@@ -79,7 +79,7 @@ def test_a_broken_module_of_theirs_breaks_nothing_of_ours(third_party, tmp_path,
     discovery.entries.cache_clear()
     assert "cannot be read" in discovery.entries("nets")["constant"].summary
     assert discovery.load("nets", "mlp").__name__ == "hyperplane.nets.mlp"
-    with pytest.raises(UserError, match=r"'constant' of constant-net cannot be imported .* pip uninstall constant-net"):
+    with pytest.raises(UserError, match=r"'constant' of constant-net cannot be used .* pip uninstall constant-net"):
         discovery.load("nets", "constant")
 
 

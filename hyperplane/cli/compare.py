@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,8 +56,12 @@ def main(arguments: list[str]) -> int:
         values = [run.metrics.get(kind.name) for run in found.runs]
         plain = kind if kind.unit == "%" else replace(kind, unit="")
         table.add_row(kind.name.replace("_", " "), *(shown(m.value, kind) if m else "" for m in values))
-        intervals = (f"{shown(m.low, plain)} – {shown(m.high, plain)}" if m else "" for m in values)
+        intervals = (
+            "" if not m else "–" if math.isnan(m.low) else f"{shown(m.low, plain)} – {shown(m.high, plain)}"
+            for m in values
+        )
         table.add_row("  95% interval", *intervals, style="dim")
+    table.add_row("measured on", *(run.measured_on or "" for run in found.runs))
     table.add_row("parameters", *(f"{run.parameters:,}" if run.parameters else "" for run in found.runs))
     table.add_row("steps", *(f"{run.steps:,}" if run.steps else "" for run in found.runs))
     table.add_row("training", *(f"{run.seconds:.1f} s" if run.seconds else "" for run in found.runs))
@@ -70,19 +75,23 @@ def main(arguments: list[str]) -> int:
 
 
 def _in_words(paired: Paired) -> str:
-    """Return the difference of two runs on the same samples, as sentences."""
+    """Return the difference of two runs on the same samples, as sentences; the verdict comes first."""
     if paired.reason is not None:
         return f"{paired.name} against {paired.first}: {paired.reason}"
-    told = [f"{paired.name} against {paired.first}, on the same {paired.samples:,} samples"]
-    if (share := paired.correct) is not None:
-        told.append(f"right {100 * share.value:+.2f} points ({100 * share.low:+.2f} to {100 * share.high:+.2f})")
-    if (test := paired.mcnemar) is not None:
+    told: list[str] = []
+    chance = True
+    if (test := paired.mcnemar) is not None and (share := paired.correct) is not None:
+        chance = test.p >= 0.05
+        told.append(f"right {100 * share.value:+.2f} points")
         told.append(
             f"{test.only_second} right that the first got wrong, {test.only_first} the other way "
             f"(McNemar p = {test.p:.2g})"
         )
-    if (error := paired.squared_error) is not None:
-        told.append(f"squared error {error.value:+.4g} ({error.low:+.4g} to {error.high:+.4g})")
+    elif (error := paired.squared_error) is not None:
+        chance = error.low <= 0 <= error.high
+        told.append(f"mean squared error {error.value:+.4g} (95% interval {error.low:+.4g} to {error.high:+.4g})")
     if (loss := paired.loss) is not None:
-        told.append(f"loss {loss.value:+.4g} ({loss.low:+.4g} to {loss.high:+.4g})")
-    return "; ".join(told)
+        told.append(f"mean loss {loss.value:+.4g} (95% interval {loss.low:+.4g} to {loss.high:+.4g})")
+    verdict = "no more different than chance would have it" if chance else "different, by more than chance"
+    where = f"{paired.name} against {paired.first}, on the same {paired.samples:,} samples"
+    return f"{where}: {verdict}; {'; '.join(told)}"

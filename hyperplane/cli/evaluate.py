@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
         write_line(json.dumps(finite({"split": found.split, "samples": found.samples, "metrics": metrics})))
     else:
         where = asked.run if asked.data is None else f"{asked.run} on {asked.data}"
-        split = "labelled" if asked.data is not None and asked.split is None else found.split
+        split = "labelled" if asked.data is not None and found.split == "train" != asked.split else found.split
         Console(highlight=False, markup=False).print(
             metrics_table(found.metrics, found.kinds, f"{where}: {found.samples:,} {split} samples")
         )

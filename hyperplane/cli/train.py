@@ -50,7 +50,8 @@ def main(arguments: list[str]) -> int:
     """Train, and return the exit status."""
     asked, said = parse_recipe(Train, "train", without_options(arguments), Recipe(), DESCRIPTION)
     if not asked.resume:
-        base = _with_names(_base(asked, said), said, owners(arguments))
+        needed = owners(arguments) | ({"data"} if set(arguments) & {"--help", "-h"} else set())
+        base = _with_names(_base(asked, said), said, needed)
         asked, recipe = parse_recipe(Train, "train", arguments, base, DESCRIPTION)
     elif set(arguments) & {"--help", "-h"}:
         parse_recipe(Train, "train", arguments, said, DESCRIPTION)

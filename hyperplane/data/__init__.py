@@ -72,7 +72,12 @@ def sniff(path: Path) -> list[tuple[str, Sniff]]:
     """Return how sure each format is that a path is its own, and why, best first."""
     found: list[tuple[str, Sniff]] = []
     for entry, module in discovery.loaded("data").items():
-        found.append((entry, module.sniff(path)))
+        try:
+            found.append((entry, module.sniff(path)))
+        except Exception as error:
+            if discovery.entries("data")[entry].origin == discovery.OURS:
+                raise
+            found.append((entry, Sniff(0.0, f"a third party's, failed ({type(error).__name__})")))
     return sorted(found, key=lambda item: -item[1].score)
 
 
@@ -105,9 +110,15 @@ def _resolve(recipe: DataRecipe, download: bool, fetched: bool = True) -> tuple[
         raise UserError("data.source: names nothing, expected a path or a known set; type: hyperplane list data")
     pictures.check_size(recipe.size)
     path = Path(os.path.expanduser(recipe.source))
-    if _exists(path):
+    run = _exists(path / "recipe.json") and _exists(path / "environment.json")
+    if _exists(path) and not run:
         return forced or _format_of(path), path
     owners = {known: e.name for e in discovery.entries("data").values() for known in e.variants}
+    if run and recipe.source not in owners:
+        raise UserError(
+            f"{recipe.source}: is a run folder, expected data; to go on with the run type: hyperplane train --resume "
+            f"{recipe.source}"
+        )
     if recipe.source not in owners:
         raise UserError(f"there is no file, folder or known set {quote(recipe.source)}; {hint(recipe.source, owners)}")
     module = discovery.load("data", owners[recipe.source])

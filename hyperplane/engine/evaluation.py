@@ -37,9 +37,11 @@ def statistics(model: Model, feed: Feed) -> dict[str, Tensor]:
 
 
 def measure(task: Task, gathered: dict[str, Tensor]) -> dict[str, Measured]:
-    """Return every metric with its interval: Wilson's for a share of samples, else the percentile bootstrap's.
+    """Return every metric with its interval: Wilson's for a share of samples, else the bootstrap's percentiles.
 
-    Wilson 1927, "Probable inference, the law of succession, and statistical inference"; Efron 1979.
+    Those of a metric that noise raises are mirrored at its value (the basic bootstrap); where no resample differs,
+    there is no interval, and both ends are not a number. Wilson 1927, "Probable inference, the law of succession, and
+    statistical inference"; Efron 1979; Davison and Hinkley 1997, section 5.2.
     """
     values = task.measure(gathered)
     length = len(next(iter(gathered.values())))
@@ -59,6 +61,10 @@ def measure(task: Task, gathered: dict[str, Tensor]) -> dict[str, Measured]:
             drawn = drawn[drawn.isfinite()]  # a resample of equal targets has no R²
             ends = torch.tensor([0.025, 0.975], dtype=torch.float64)
             low, high = torch.quantile(drawn, ends).tolist() if len(drawn) else (math.nan, math.nan)
+            if metric.rises_with_noise:
+                low, high = max(0.0, 2 * value - high), max(0.0, 2 * value - low)
+            if low == high:  # nothing varies, which says nothing of other samples
+                low = high = math.nan
             measured[metric.name] = Measured(value, low, high)
     return measured
 

@@ -64,6 +64,7 @@ def complete(recipe: Recipe, description: Description) -> Recipe:
     target = recipe.data.target
     if target is not None and description.encoding.get("target") != target:
         raise UserError(f"data.target: found '{target}', but {description.name} has no columns; leave it out")
+    recipe = replace(recipe, data=replace(recipe.data, format=description.format))
     task, net, optimizer, training = recipe.task, recipe.net, recipe.optimizer, recipe.training
     samples = description.splits["train"]
     if task.name is None:

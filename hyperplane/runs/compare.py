@@ -39,6 +39,8 @@ class Compared:
     """Training time."""
     steps: int | None
     """Optimizer steps taken."""
+    measured_on: str | None = None
+    """How many samples of which split."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,10 @@ def _compared(folder: RunFolder) -> Compared:
     result = folder.read_result()
     if result is None:
         return Compared(folder.name, str(folder.path), {}, None, None, None)
-    return Compared(folder.name, str(folder.path), result.metrics, result.parameters, result.seconds, result.steps)
+    measured_on = f"{result.samples:,} {result.split}"
+    return Compared(
+        *(folder.name, str(folder.path), result.metrics, result.parameters, result.seconds, result.steps, measured_on)
+    )
 
 
 def _differing(folders: Sequence[RunFolder]) -> dict[str, tuple[Any, ...]]:
@@ -146,12 +151,15 @@ def _differing(folders: Sequence[RunFolder]) -> dict[str, tuple[Any, ...]]:
 
 def _paired(first: RunFolder, second: RunFolder) -> Paired:
     nothing = Paired(second.name, first.name)
-    for folder in (first, second):
-        if not folder.evaluation().is_file():
-            return dataclasses.replace(
-                nothing, reason=f"{folder.name} was not tested: it has no {folder.evaluation().name}"
-            )
-    a, b = first.read_evaluation(), second.read_evaluation()
+    results = first.read_result(), second.read_result()
+    for folder, result in zip((first, second), results, strict=True):
+        if result is None or not folder.evaluation(result.split).is_file():
+            return dataclasses.replace(nothing, reason=f"{folder.name} holds no judgement of single samples")
+    split_a, split_b = (result.split for result in results if result is not None)
+    if split_a != split_b:
+        reason = f"{second.name} was judged on its {split_b} samples, {first.name} on its {split_a} samples"
+        return dataclasses.replace(nothing, reason=reason)
+    a, b = first.read_evaluation(split_a), second.read_evaluation(split_b)
     reason = _unlike(first, second, a, b)
     if reason:
         return dataclasses.replace(nothing, reason=reason)
@@ -178,7 +186,7 @@ def _unlike(first: RunFolder, second: RunFolder, a: dict[str, np.ndarray], b: di
     for folder, statistics in ((first, a), (second, b)):
         for name in needed:
             if name not in statistics:
-                return f"{folder.name} has no {name} in {folder.evaluation().name}"
+                return f"{folder.name} holds no {name} of its single samples"
     if len(a["loss_B"]) == 0 or not np.array_equal(a[truth], b[truth]):
         return (
             f"{second.name} was tested on other samples than {first.name}: give both the same data.seed and data.test"

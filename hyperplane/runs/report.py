@@ -91,7 +91,7 @@ def write(path: Path) -> Path:
         changed=_changed(recipe),
         whole=json.dumps(dataclasses.asdict(recipe), indent=2),
         environment_rows=_environment(environment),
-        repeat=f"hyperplane train --recipe {shlex.quote(f'runs/{folder.name}/recipe.json')}",
+        repeat=shlex.join(["hyperplane", "train", "--recipe", str(folder.recipe), "--name", f"{folder.name}-again"]),
     )
     atomic.write_bytes(folder.report, page.encode("utf-8", errors="replace"))
     return folder.report

@@ -37,7 +37,10 @@ class Classification(nn.Module):
     METRICS = (
         Metric("accuracy", "%", "higher", "share of samples given their class", share_of="correct_B"),
         Metric("f1", "%", "higher", "harmonic mean of precision and recall, averaged over the classes"),
-        Metric("calibration_error", "%", "lower", "how far the confidence is from the accuracy, averaged over 15 bins"),
+        Metric(
+            *("calibration_error", "%", "lower", "how far the confidence is from the accuracy, averaged over 15 bins"),
+            rises_with_noise=True,
+        ),
         Metric("log_loss", "nats", "lower", "cross-entropy of the probabilities"),
     )
 

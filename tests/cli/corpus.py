@@ -154,7 +154,7 @@ OPTIONS = [
     ),
     Case("a text for a number", "train digits --net.dropout much", ("--net.dropout", "'much'", "a number")),
     Case("a text in a list of numbers", "train digits --net mlp --net.hidden 9 wide", ("--net.hidden", "'wide'")),
-    Case("none of the choices", "train digits --optimizer.name sdg", ("--optimizer.name", "'sdg'", "sgd or adamw")),
+    Case("none of the choices", "train digits --optimizer.name sdg", ("--optimizer.name", "'sdg'", "sgd, adamw or")),
     Case("an option without its value", "train digits --epochs", ("--epochs", "no value")),
     Case("one thing too many", "train digits mnist", ("'mnist'",)),
     Case("no device of that kind", "train digits --device tpu", ("--device", "'tpu'")),

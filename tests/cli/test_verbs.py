@@ -174,7 +174,7 @@ def test_evaluate(place: Path, hyperplane: Command) -> None:
     (train,) = _objects(hyperplane("evaluate", "runs/digits", "--split", "train", "--json"))
     assert train["samples"] == 1258
     shown = hyperplane("evaluate", "runs/pets", "--data", "pets").out
-    assert "runs/pets on pets: 24" in shown and "accuracy" in shown
+    assert "runs/pets on pets: 5 test samples" in shown and "accuracy" in shown
     assert max(map(len, shown.splitlines())) <= 80
 
 
@@ -188,7 +188,7 @@ def test_compare(place: Path, hyperplane: Command, monkeypatch: pytest.MonkeyPat
     shown = hyperplane("compare", "runs/digits", "runs/digits-perceptron", "runs/animals").out
     assert "McNemar" in shown and "predict different things" in shown
     assert max(map(len, shown.splitlines())) <= 80
-    assert shown.count("95% interval") == 4, "an interval fits on its line"
+    assert shown.count("\n  95% interval") == 4, "an interval fits on its line"
 
 
 def test_check(place: Path, hyperplane: Command) -> None:

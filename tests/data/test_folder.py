@@ -163,3 +163,11 @@ def test_pictures_reach_a_net_trained_on_digits(tmp_path: Path) -> None:
     source = data.open(DataRecipe(source="digits"))
     Image.fromarray(makers.noise((32, 32, 3))).save(tmp_path / "new.png")
     assert data.encode([tmp_path / "new.png"], source.description).batch()["image_BCHW"].shape == (1, 1, 8, 8)
+
+
+def test_pictures_of_every_size_fit_every_square() -> None:
+    """A box that rounding puts outside of the picture by 1e-15 is refused by Pillow."""
+    planes = {(w, h): Image.new("L", (w, h)) for w in range(1, 60, 2) for h in range(1, 60, 3)}
+    for side in (1, 8, 28, 47, 64):
+        for plane in planes.values():
+            assert pictures.fit(plane, side, side).size == (side, side)

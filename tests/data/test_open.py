@@ -176,6 +176,8 @@ def test_a_third_partys_format_is_asked_as_well(tmp_path: Path, monkeypatch: pyt
         "from hyperplane.contracts import Sniff\n"
         "def sniff(path):\n    return Sniff(float(path.suffix == '.theirs'), 'its name')\n"
         "def open(path, recipe):\n    return path.read_text()\n"
+        "def check(path, recipe):\n    return []\n"
+        "def encode(inputs, description):\n    raise OSError\n"
     )
     (tmp_path / "their.dist-info").mkdir()
     (tmp_path / "their.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: their\nVersion: 1\n")

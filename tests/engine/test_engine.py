@@ -115,3 +115,47 @@ def test_intervals_cover(tmp_path):
         hits += low <= 0.8 <= high
     assert hits >= 53
     assert not math.isnan(low)
+
+
+def test_the_interval_of_the_calibration_error_holds_what_it_estimates():
+    """Nets that are right as often as they say have an error of 0, which a mere percentile interval never holds."""
+    from hyperplane import tasks
+    from hyperplane.contracts import Description
+
+    shapes = {"feature_BD": (2,), "label_B": ()}
+    made = Description("d", "points", "points", "feature_BD", "label_B", shapes, {"train": 4}, ("0", "1"))
+    task = tasks.build("classification", made)
+    held = 0
+    for seed in range(12):
+        drawn = torch.Generator().manual_seed(seed)
+        sure_B = 0.5 + 0.5 * torch.rand(1000, generator=drawn)
+        correct_B = torch.rand(1000, generator=drawn) < sure_B
+        statistics = {
+            "label_B": (~correct_B).long(),
+            "probability_BK": torch.stack([sure_B, 1 - sure_B], dim=1),
+            "correct_B": correct_B,
+            "loss_B": -torch.where(correct_B, sure_B, 1 - sure_B).log(),
+        }
+        found = evaluation.measure(task, statistics)["calibration_error"]
+        assert found.low <= found.value
+        held += found.low <= 0.005
+    assert held >= 8
+
+
+def test_where_nothing_varies_there_is_no_interval():
+    from hyperplane import tasks
+    from hyperplane.contracts import Description
+
+    shapes = {"feature_BD": (2,), "label_B": ()}
+    made = Description("d", "points", "points", "feature_BD", "label_B", shapes, {"train": 4}, ("0", "1"))
+    label_B = torch.tensor([0, 1] * 20)
+    probability_BK = torch.nn.functional.one_hot(label_B, 2).float()
+    statistics = {
+        "label_B": label_B,
+        "probability_BK": probability_BK,
+        "correct_B": torch.ones(40, dtype=torch.bool),
+        "loss_B": torch.zeros(40),
+    }
+    found = evaluation.measure(tasks.build("classification", made), statistics)
+    assert found["accuracy"].low < 1 == found["accuracy"].high or found["accuracy"].high == pytest.approx(1)
+    assert math.isnan(found["f1"].low) and math.isnan(found["log_loss"].high)

@@ -80,7 +80,7 @@ def test_why_runs_cannot_be_paired(tmp_path: Path, run_of: Made, table_run_of: M
     shuffled.write_evaluation({name: torch.from_numpy(value[::-1].copy()) for name, value in statistics.items()})
     shuffled.finish()
     reasons = {p.name: p.reason or "" for p in compare([first, *others.values(), shuffled.path]).paired}
-    assert "untested was not tested" in reasons["untested"]
+    assert "untested holds no judgement" in reasons["untested"]
     assert "other data" in reasons["letters"] and "hashes in data.json differ" in reasons["letters"]
     assert "predict different things" in reasons["houses"]
     assert "other samples" in reasons["shuffled"] and "data.seed" in reasons["shuffled"]

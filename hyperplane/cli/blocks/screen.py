@@ -99,7 +99,8 @@ def shown(value: float, metric: Metric) -> str:
         return "–"
     if metric.unit == "%":
         return f"{100 * value:.2f}%"
-    return f"{value:.4g}" + (f" {metric.unit}" if metric.unit not in ("", "target") else "")
+    digits = f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.6g}" if value > 0.999 else f"{value:.4g}"
+    return digits + (f" {metric.unit}" if metric.unit not in ("", "target") else "")
 
 
 def metrics_table(metrics: Mapping[str, Measured], kinds: Sequence[Metric], caption: str) -> Table:
@@ -110,7 +111,7 @@ def metrics_table(metrics: Mapping[str, Measured], kinds: Sequence[Metric], capt
     table.add_column("95% interval", justify="right")
     for kind in kinds:
         m = metrics[kind.name]
-        interval = f"{shown(m.low, kind)} – {shown(m.high, kind)}"
+        interval = "–" if math.isnan(m.low) else f"{shown(m.low, kind)} – {shown(m.high, kind)}"
         table.add_row(kind.name.replace("_", " "), shown(m.value, kind), interval)
     return table
 

@@ -233,5 +233,6 @@ def fit(plane: Image.Image, width: int, height: int) -> Image.Image:
         return plane
     scale = min(plane.width / width, plane.height / height)
     wide, high = width * scale, height * scale
-    left, top = (plane.width - wide) / 2, (plane.height - high) / 2
-    return plane.resize((width, height), Image.Resampling.BILINEAR, box=(left, top, left + wide, top + high))
+    left, top = max((plane.width - wide) / 2, 0.0), max((plane.height - high) / 2, 0.0)  # rounding may go below 0
+    right, bottom = min(left + wide, plane.width), min(top + high, plane.height)
+    return plane.resize((width, height), Image.Resampling.BILINEAR, box=(left, top, right, bottom))
