@@ -37,7 +37,7 @@ from hyperplane.recipe import (
     TrainingRecipe,
 )
 
-REPEATS, EPOCHS, SAMPLES, BATCH = 15, 20, 6400, 64
+REPEATS, EPOCHS, SAMPLES, BATCH = 11, 20, 6400, 64
 DATA = DataRecipe(source="points-region", validation=0.0, test=0.0, options={"samples": SAMPLES})
 SOURCE = open_data(DATA)
 WHOLE = SOURCE.batch("train", range(SAMPLES))

@@ -6,7 +6,7 @@ A field's name ends in its shape: `image_BCHW`, `feature_BD`, `label_B`, `value_
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -36,6 +36,12 @@ class Batch:
     def take(self, which: Any) -> Batch:
         """Return the samples at `which` (a slice, or a tensor of positions)."""
         return Batch({name: value[which] for name, value in self.fields.items()}, self.index_B[which])
+
+    def split(self, size: int) -> Iterator[Batch]:
+        """Yield the samples in order, `size` at a time."""
+        parts = zip(*(value.split(size) for value in self.fields.values()), strict=True)
+        for held, index_B in zip(parts, self.index_B.split(size), strict=True):
+            yield Batch(dict(zip(self.fields, held, strict=True)), index_B)
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""

@@ -79,8 +79,7 @@ class Feed:
             steps = min(BLOCK, per_epoch - position, stop - step)
             order = self._order(seed, epoch)[position * batch : (position + steps) * batch].view(steps, batch)
             block = whole.take(order[:, first : first + share].reshape(-1).to(self.precision.device))
-            for k in range(0, steps * share, share):
-                yield block.take(slice(k, k + share))
+            yield from block.split(share)
             step += steps
 
     def _order(self, seed: int, epoch: int) -> Tensor:

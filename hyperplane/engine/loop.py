@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hyperplane.contracts import Batch, Output
 from hyperplane.engine import checkpoints, evaluation, optimizers
 from hyperplane.engine.averages import MovingAverage
 from hyperplane.engine.chance import generator, mix
@@ -89,6 +90,7 @@ class Loop:
         self.precision.settle(model)
         self.wrapped = processes.wrap(model)
         self.optimizer = optimizers.build(recipe.optimizer, model)
+        self.decay = optimizers.decay(recipe.optimizer, model)
         decay = recipe.training.ema
         self.average = MovingAverage(model, decay) if decay is not None else None
         self.best: dict[str, Tensor] = {}
@@ -114,15 +116,12 @@ class Loop:
         self.state.seconds, self.begun = self.seconds, None
 
     def _steps(self) -> None:
-        state, recipe, model = self.state, self.recipe, self.wrapped
+        state, recipe, forward = self.state, self.recipe, self._forward()
         peak, clip = recipe.optimizer.learning_rate or 0.0, recipe.optimizer.clip
         weights = [p for p in self.model.parameters() if p.requires_grad]
         groups, step_weights = self.optimizer.param_groups, self.optimizer.step
-        autocast, average, after_step = (
-            self.precision.autocast,
-            self.average,
-            getattr(self.model.task, "after_step", None),
-        )
+        autocast, average, decay = self.precision.autocast, self.average, self.decay
+        after_step = getattr(self.model.task, "after_step", None)
         log_steps = min(LOG_STEPS, self.per_epoch)
         look_steps = self.per_epoch * recipe.training.evaluate_every
         share = self.batch // self.processes.world
@@ -136,10 +135,12 @@ class Loop:
             if self.draws:
                 self.chance.manual_seed(mix(recipe.seed, "layers", state.step, self.processes.rank))
             with autocast():
-                loss_B = model(batch).loss_B
+                loss_B = forward(batch).loss_B
             torch.autograd.backward(loss_B, mean_B)
             if clip is not None:
                 nn.utils.clip_grad_norm_(weights, clip)
+            if decay is not None:
+                decay(rate)
             step_weights()
             for weight in weights:
                 weight.grad = None
@@ -157,6 +158,13 @@ class Loop:
                 if state.stopped:
                     return
             self._pause(losses)
+
+    def _forward(self) -> Callable[[Batch], Output]:
+        """Return the forward pass: in one process the task's own, since each module around a small net counts."""
+        if self.processes.world > 1:
+            return self.wrapped
+        task, net = self.model.judge, self.model.net
+        return lambda batch: task.forward(net, batch)
 
     def _log(self, losses: list[float], rate: float) -> None:
         self.record(

@@ -38,10 +38,17 @@ def test_a_step_is_what_the_papers_say():
     module = nn.ParameterList([weight, bias])
     sgd = optimizers.build(OptimizerRecipe("sgd", learning_rate=0.1, momentum=0.0, weight_decay=0.5), module)
     weight.grad, bias.grad = torch.tensor([[1.0]]), torch.tensor([1.0])
+    shrink = optimizers.decay(OptimizerRecipe("sgd", learning_rate=0.1, momentum=0.0, weight_decay=0.5), module)
+    assert shrink is not None
+    shrink(0.1)
     sgd.step()
     assert weight.item() == pytest.approx(2 - 0.1 * (1 + 0.5 * 2)) and bias.item() == pytest.approx(1.9)
     adamw = optimizers.build(OptimizerRecipe("adamw", learning_rate=0.1, weight_decay=0.5), module)
     before = weight.item(), bias.item()
+    weight.grad, bias.grad = torch.tensor([[1.0]]), torch.tensor([1.0])
+    shrink = optimizers.decay(OptimizerRecipe("adamw", learning_rate=0.1, weight_decay=0.5), module)
+    assert shrink is not None
+    shrink(0.1)
     adamw.step()
     assert weight.item() == pytest.approx(before[0] * (1 - 0.05) - 0.1, rel=1e-5)
     assert bias.item() == pytest.approx(before[1] - 0.1, rel=1e-5)
