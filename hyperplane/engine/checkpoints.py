@@ -9,15 +9,26 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import safetensors.torch
 from torch import Tensor
 
 from hyperplane.errors import UserError
+from hyperplane.recipe import Recipe, parse, to_json
 from hyperplane.runs.atomic import write_bytes, write_text
 
 MANIFEST = "manifest.json"
+
+
+class State(Protocol):
+    """What every loop's state tells a checkpoint; a dataclass."""
+
+    recipe: str
+    """The recipe's `digest`."""
+
+
+S = TypeVar("S", bound=State)
 
 
 def save(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
@@ -49,3 +60,22 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         return safetensors.torch.load(data), state
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise UserError(f"{folder}: is damaged ({error}); start again with --overwrite") from error
+
+
+def digest(recipe: Recipe) -> str:
+    """Return a recipe's SHA-256, by which a checkpoint knows the recipe that it belongs to."""
+    return hashlib.sha256(to_json(recipe).encode()).hexdigest()
+
+
+def resume(folder: Path, state: S) -> tuple[dict[str, Tensor], S] | None:
+    """Return the tensors and the state of the last checkpoint, as a state like the given one, of the same recipe.
+
+    Raises UserError for a damaged one, or another recipe's; None where none was written.
+    """
+    found = load(folder)
+    if found is None:
+        return None
+    held: S = parse(found[1], type(state), str(folder))
+    if held.recipe != state.recipe:
+        raise UserError(f"{folder}: was begun with another recipe; put it back, or start again with --overwrite")
+    return found[0], held

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import shlex
 import time
@@ -25,7 +24,7 @@ from hyperplane.engine.parallel import Processes
 from hyperplane.engine.schedules import multiple
 from hyperplane.errors import UserError
 from hyperplane.nets.blocks.chance import ChanceLayer
-from hyperplane.recipe import Recipe, parse, to_json
+from hyperplane.recipe import Recipe
 
 LOG_STEPS = 50
 """Steps between two looks at the loss, at most: each look waits for the device."""
@@ -86,7 +85,7 @@ class Loop:
         self.batch = recipe.training.batch
         self.per_epoch = train.per_epoch(self.batch)
         self.steps = recipe.training.epochs * self.per_epoch
-        self.state = State(recipe=hashlib.sha256(to_json(recipe).encode()).hexdigest())
+        self.state = State(recipe=checkpoints.digest(recipe))
         self.precision.settle(model)
         self.wrapped = processes.wrap(model)
         self.optimizer = optimizers.build(recipe.optimizer, model)
@@ -260,16 +259,10 @@ class Loop:
 
     def restore(self) -> None:
         """Go on from the last checkpoint, if there is one; raises UserError where it is not one of this run."""
-        found = checkpoints.load(self.folder)
+        found = checkpoints.resume(self.folder, self.state)
         if found is None:
             return
-        tensors, state = found
-        expected = self.state.recipe
-        self.state = parse(state, State, str(self.folder))
-        if self.state.recipe != expected:
-            raise UserError(
-                f"{self.folder}: was begun with another recipe; put it back, or start again with --overwrite"
-            )
+        tensors, self.state = found
         try:
             self.model.load_state_dict(_under("model.", tensors))
             optimizers.load_state_tensors(self.optimizer, _under("optimizer.", tensors))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 import time
 from collections import Counter
@@ -24,7 +23,7 @@ from hyperplane.engine.loop import Interrupted, Record
 from hyperplane.engine.model import Model
 from hyperplane.engine.second_order import GOING, REASONS, LevenbergMarquardt
 from hyperplane.errors import UserError
-from hyperplane.recipe import Recipe, parse, to_json
+from hyperplane.recipe import Recipe
 
 MOST_WEIGHTS = 5000
 """JᵀJ has the square of this many numbers, for each restart."""
@@ -61,7 +60,7 @@ class RestartsLoop:
         self.recipe, self.model, self.train, self.folder = recipe, model, train, checkpoint
         self.record, self.wanted = record, wanted
         self.steps = recipe.training.epochs
-        self.state = State(recipe=hashlib.sha256(to_json(recipe).encode()).hexdigest())
+        self.state = State(recipe=checkpoints.digest(recipe))
         self.begun: float | None = None
         self.saved = 0.0
         train.precision.settle(model)
@@ -111,15 +110,10 @@ class RestartsLoop:
 
     def restore(self) -> None:
         """Go on from the last checkpoint, if there is one; raises UserError where it is not one of this run."""
-        found = checkpoints.load(self.folder)
+        found = checkpoints.resume(self.folder, self.state)
         if found is None:
             return
-        tensors, state = found
-        expected, self.state = self.state.recipe, parse(state, State, str(self.folder))
-        if self.state.recipe != expected:
-            raise UserError(
-                f"{self.folder}: was begun with another recipe; put it back, or start again with --overwrite"
-            )
+        tensors, self.state = found
         try:
             self._solver().load(tensors, self.state.step)
         except (KeyError, RuntimeError) as error:
