@@ -91,3 +91,17 @@ def test_regression_metrics_are_scikit_learns():
         np.mean([sklearn.metrics.root_mean_squared_error(value_BK[:, k], predicted_BK[:, k]) for k in range(2)])
     )
     assert found["mae"] == pytest.approx(sklearn.metrics.mean_absolute_error(value_BK, predicted_BK))
+
+
+def test_large_numbers_are_told_as_people_write_them():
+    shapes = {"feature_BD": (1,), "value_BK": (1,)}
+    made = Description(
+        *("d", "table", "table", "feature_BD", "value_BK", shapes, {"train": 4}),
+        target_names=("price",),
+        target_mean=(0.0,),
+        target_std=(1.0,),
+    )
+    task = tasks.build("regression", made)
+    statistics = {"value_BK": torch.tensor([[223519.4]]), "prediction_BK": torch.tensor([[0.123456]])}
+    said = task.tell(statistics, [0])[0]
+    assert (said.truth, said.prediction) == ("223,519", "0.12346")

@@ -114,7 +114,7 @@ def number(value: float, low: float = math.nan, high: float = math.nan) -> str:
     half = (high - low) / 2
     if math.isfinite(half) and half > 0:
         return f"{value:,.{min(6, max(0, 1 - math.floor(math.log10(half))))}f}"
-    return f"{value:.4g}"
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e12 else f"{value:.4g}"
 
 
 def _metrics(recipe: Recipe) -> dict[str, Metric]:

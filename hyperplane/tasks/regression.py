@@ -104,7 +104,7 @@ class Regression(nn.Module):
 
 
 def _in_words(row: list[float]) -> str:
-    return ", ".join(f"{value:.5g}" for value in row)
+    return ", ".join(f"{value:,.0f}" if 1e4 <= abs(value) < 1e12 else f"{value:.5g}" for value in row)
 
 
 TASK = Regression
