@@ -36,7 +36,7 @@ def main() -> None:
                 )
                 with tempfile.TemporaryDirectory() as folder:
                     path = api.run_recipe(recipe, runs=folder)
-                    told = json.loads((path / "restarts.json").read_text())
+                    told = json.loads((path / "outcome.json").read_text())
                     result = api.load(path).trained.folder.read_result()
                 assert result is not None
                 losses.append(told["loss"][0])

@@ -13,13 +13,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hyperplane.api import Run, check, compare, cost, load, net, resume, train
+    from hyperplane.api import Run, check, compare, cost, import_weights, load, net, resume, train
     from hyperplane.engine.loop import Interrupted
     from hyperplane.errors import UserError
     from hyperplane.recipe import Recipe
 
 __version__ = "0.1.0"
-__all__ = ["Interrupted", "Recipe", "Run", "UserError", "check", "compare", "cost", "load", "net", "resume", "train"]
+__all__ = [
+    "Interrupted",
+    "Recipe",
+    "Run",
+    "UserError",
+    "check",
+    "compare",
+    "cost",
+    "import_weights",
+    "load",
+    "net",
+    "resume",
+    "train",
+]
 
 _HOMES = {
     "Interrupted": "hyperplane.engine.loop",

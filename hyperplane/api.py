@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -17,10 +18,11 @@ from hyperplane import discovery, explain, nets, predict, recipes
 from hyperplane import recipe as recipe_file
 from hyperplane.contracts import Measured, Problem, Split
 from hyperplane.engine import training
-from hyperplane.engine.events import Watch
+from hyperplane.engine.events import Event, Explaining, Finished, Unexplained, Watch
 from hyperplane.engine.precision import choose
 from hyperplane.errors import UserError
 from hyperplane.predict.cost import Cost, measure
+from hyperplane.predict.imported import import_weights as import_weights
 from hyperplane.recipe import DataRecipe, HardwareRecipe, Recipe
 from hyperplane.runs.compare import Comparison
 from hyperplane.runs.compare import compare as compare_folders
@@ -57,10 +59,9 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, Measured]:
-        """Return each metric over the held-out samples, with its 95% interval."""
+        """Return each metric over the held-out samples, with its 95% interval; none where the weights were imported."""
         result = self.trained.folder.read_result()
-        assert result is not None, "a verified folder has a result"
-        return result.metrics
+        return result.metrics if result else {}
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -106,6 +107,7 @@ def train(
     runs: str | Path = "runs",
     overwrite: bool = False,
     download: bool = False,
+    explained: bool = True,
     changes: Mapping[str, Any] | None = None,
     watch: Watch = lambda event: None,
 ) -> Run:
@@ -113,16 +115,16 @@ def train(
 
     Arguments: a path or a known set; the net and the task (None: what fits); the column to predict; a recipe or its
     name to start from (None: the one for these data and this net, if there is one); the seed; the run folder's name and
-    where it goes; whether it may replace a run of that name; whether a known set may be downloaded; changed fields of
-    the recipe by their dotted names; who is told.
+    where it goes; whether it may replace a run of that name; whether a known set may be downloaded; whether what a net
+    of one or two inputs learned is drawn; changed fields of the recipe by their dotted names; who is told.
     Raises UserError for anything that the user can put right.
     """
     given = recipes.named(recipe) if isinstance(recipe, str) else recipe
     fields = {"data.target": target, "seed": seed, **(changes or {})}
     fields = {name: value for name, value in fields.items() if value is not None}
     start = recipe_file.replace(recipes.start(str(data), net, task, given), fields)
-    folder = run_recipe(start, runs=runs, name=name, overwrite=overwrite, download=download, watch=watch)
-    return Run(folder)
+    how: dict[str, Any] = {"overwrite": overwrite, "download": download, "explained": explained}
+    return Run(run_recipe(start, runs=runs, name=name, watch=watch, **how))
 
 
 def run_recipe(
@@ -132,19 +134,29 @@ def run_recipe(
     name: str | None = None,
     overwrite: bool = False,
     download: bool = False,
+    explained: bool = True,
     command: str = "hyperplane.train(...)",
     watch: Watch = lambda event: None,
 ) -> Path:
-    """Train what a recipe says into a new run folder and return its path; raises UserError and Interrupted."""
+    """Train what a recipe says into a new run folder and return its path; raises UserError and Interrupted.
+
+    With `explained`, what a net of one or two inputs learned is drawn at the end.
+    """
     path = Path(runs) / (name or run_name(recipe))
     RunFolder(path).expect_free(overwrite)  # before data are opened, which may take long
     source = data_room.open(recipe.data, download=download)
     recipe = recipes.complete(recipe, source.description)
-    training.fit(recipe, source, path, command, overwrite=overwrite, watch=watch)
+    training.fit(recipe, source, path, command, overwrite=overwrite, watch=_drawing(watch) if explained else watch)
     return path
 
 
-def resume(path: str | Path, *, command: str = "hyperplane.resume(...)", watch: Watch = lambda event: None) -> Path:
+def resume(
+    path: str | Path,
+    *,
+    explained: bool = True,
+    command: str = "hyperplane.resume(...)",
+    watch: Watch = lambda event: None,
+) -> Path:
     """Go on with an unfinished run and return its path; a finished one is left as it is.
 
     Raises UserError where it is no run, or its data have changed since it began.
@@ -159,8 +171,28 @@ def resume(path: str | Path, *, command: str = "hyperplane.resume(...)", watch: 
         raise UserError(f"{folder.recipe}: is not as train wrote it; put it back, or start again with --overwrite")
     if folder.data.is_file() and folder.read_description() != source.description:
         raise UserError(f"{recipe.data.source}: has changed since {path} began; to start again add --overwrite")
-    training.fit(recipe, source, folder.path, command, resume=True, watch=watch)
+    training.fit(recipe, source, folder.path, command, resume=True, watch=_drawing(watch) if explained else watch)
     return folder.path
+
+
+def _drawing(watch: Watch) -> Watch:
+    """Return a watch that, when a run is complete, has drawn what a net of one or two inputs learned, and then tells.
+
+    Whatever goes wrong in that is told and leaves the run as it is: it is complete.
+    """
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Finished):
+            description = RunFolder(event.path).read_description()
+            if math.prod(description.shapes[description.input]) <= 2:
+                watch(Explaining(event.path))
+                try:
+                    explain.explain(event.path)
+                except Exception as error:  # whatever it is, the run is complete
+                    watch(Unexplained(event.path, " ".join(f"{type(error).__name__}: {error}".split())[:200]))
+        watch(event)
+
+    return tell
 
 
 def run_name(recipe: Recipe) -> str:
@@ -195,15 +227,18 @@ def compare(*paths: str | Path) -> Comparison:
     return compare_folders([Path(path) for path in paths])
 
 
-def cost(net: nn.Module | str, shape: tuple[int, ...] | None = None, *, batch: int = 64, device: str = "auto") -> Cost:
+def cost(
+    net: nn.Module | str, shape: tuple[int, ...] | None = None, *, batch: int | None = None, device: str = "auto"
+) -> Cost:
     """Return parameters, operations, memory and time of a net, or of the one of that name, on this machine.
 
-    The shape is that of one input; a net that is named has its example's where it is left out.
+    The shape is that of one input; a net that is named has the shape and the outputs of its example. The batch, for the
+    times, is of 64 samples where it is left out, or of fewer where the net is large.
     """
     if isinstance(net, str):
-        example: tuple[int, ...] = discovery.load("nets", net).EXAMPLE["shape"]
-        shape = shape or example
-        net = nets.build(net, shape, 10)
+        example = discovery.load("nets", net).EXAMPLE
+        shape = shape or tuple(example["shape"])
+        net = nets.build(net, shape, example["outputs"])
     if shape is None:
         raise UserError("cost: found no shape, which a net of your own needs; type: cost(net, (1, 28, 28))")
     hardware = recipe_file.parse({"device": device}, HardwareRecipe, "hardware")

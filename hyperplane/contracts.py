@@ -154,7 +154,9 @@ class Problem:
 class Net(Protocol):
     """A module from one input field to one output tensor; its file ends with `NET = ...`.
 
-    The keyword-only arguments of its constructor are its options.
+    The keyword-only arguments of its constructor are its options. One with outputs beside the last (auxiliary heads, or
+    what it says at an earlier step) has an attribute `auxiliary` as well: by the name of each one's tap, the weight of
+    its loss. In training, where taps are given, they are filled; prediction needs the last output alone.
     """
 
     ACCEPTS: ClassVar[tuple[str, ...]]

@@ -19,6 +19,8 @@ from typing import Any, Literal
 from hyperplane.errors import UserError, nearest
 
 VERSION = 1
+SOLVERS = ("levenberg-marquardt", "newton", "l-bfgs")
+"""Optimizers that see the whole training split at once."""
 
 
 @dataclass(frozen=True)
@@ -73,18 +75,22 @@ class NetRecipe:
 class OptimizerRecipe:
     """How a gradient becomes a step."""
 
-    name: Literal["sgd", "adamw", "levenberg-marquardt"] = "adamw"
-    """Stochastic gradient descent with momentum, AdamW, or for small nets and squared losses Levenberg-Marquardt."""
+    name: Literal["sgd", "adamw", "levenberg-marquardt", "newton", "l-bfgs"] | None = None
+    """SGD with momentum or AdamW, batch by batch; or a solver on the whole split; None takes what fits data and net."""
     learning_rate: float | None = None
     """Peak learning rate; None takes 2e-3 for AdamW and 0.05 for SGD."""
     momentum: float = 0.9
     """Momentum of SGD, in [0, 1), in Nesterov's form; the first moment's decay for AdamW."""
-    weight_decay: float = 1e-2
-    """Decoupled for AdamW, L2 for SGD; matrices only, never biases or norms."""
+    weight_decay: float | None = None
+    """Decoupled for AdamW, else half of it times ‖W‖²; matrices only, never biases or norms. None: 0.01, for solvers 0,
+    and for Newton where it was chosen and not asked for 1 / N, at most 0.001."""
     clip: float | None = None
     """The gradient's norm is scaled down to this; None leaves it."""
-    restarts: int = 64
-    """Nets that Levenberg-Marquardt fits at once, each from weights of its own; the best is kept."""
+    restarts: int | None = None
+    """Nets that a solver fits, each from weights of its own, to keep the best; None: 64 (Levenberg-Marquardt) or 1."""
+    halving: int | None = None
+    """Iterations after which Levenberg-Marquardt drops the worse half of the restarts, and again after 2, 4, 8, ...
+    times as many, down to one; None drops none."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +106,27 @@ class ScheduleRecipe:
 
 
 @dataclass(frozen=True)
+class AugmentRecipe:
+    """How training images are changed at every step, each in its own way; others than images have none of it."""
+
+    flip: bool = False
+    """Mirror left and right, half of them."""
+    shift: int = 0
+    """Pixels that an image is moved by at most, in each direction."""
+    rotate: float = 0.0
+    """Degrees that it is turned by at most, either way."""
+    zoom: float = 0.0
+    """Share that each of its axes is stretched or shrunk by at most, in [0, 1)."""
+    cutout: int = 0
+    """Side of a square that is blanked, in pixels."""
+
+
+@dataclass(frozen=True)
 class TrainingRecipe:
     """How long, how much at a time, and which weights are kept."""
 
     epochs: int | None = None
-    """Passes over the training split, for Levenberg-Marquardt its iterations; None chooses by its size."""
+    """Passes over the training split, for solvers their most iterations; None chooses by its size."""
     batch: int | None = None
     """Samples a step, over all processes together; None chooses by the split's size."""
     ema: float | None = None
@@ -138,6 +160,7 @@ class Recipe:
     net: NetRecipe = NetRecipe()
     optimizer: OptimizerRecipe = OptimizerRecipe()
     schedule: ScheduleRecipe = ScheduleRecipe()
+    augment: AugmentRecipe = AugmentRecipe()
     training: TrainingRecipe = TrainingRecipe()
     hardware: HardwareRecipe = HardwareRecipe()
     seed: int = 0
@@ -165,9 +188,14 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str, str]] = {
     "optimizer.momentum": (lambda x: 0 <= x < 1, "a number in [0, 1)", "0.9"),
     "optimizer.weight_decay": (lambda x: 0 <= x < math.inf, "a number, 0 or more", "0.01"),
     "optimizer.restarts": (lambda x: 1 <= x <= 10_000, "1 to 10,000", "64"),
+    "optimizer.halving": (lambda x: x >= 1, "1 or more", "50"),
     "optimizer.clip": (lambda x: 0 < x < math.inf, "a number above 0", "1"),
     "schedule.warmup": (lambda x: 0 <= x <= 1, "a share in [0, 1]", "0.2"),
     "schedule.final": (lambda x: 0 <= x <= 1, "a share in [0, 1]", "0"),
+    "augment.shift": (lambda x: 0 <= x <= 4096, "0 or more pixels", "2"),
+    "augment.rotate": (lambda x: 0 <= x <= 180, "0 to 180 degrees", "10"),
+    "augment.zoom": (lambda x: 0 <= x < 1, "a share in [0, 1)", "0.1"),
+    "augment.cutout": (lambda x: 0 <= x <= 4096, "0 or more pixels", "8"),
     "training.epochs": (lambda x: 1 <= x <= 10**7, "1 to 10,000,000", "10"),
     "training.batch": (lambda x: 1 <= x <= 10**7, "1 to 10,000,000", "64"),
     "training.ema": (lambda x: 0 < x < 1, "a number in (0, 1)", "0.99"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from functools import cache
 
 import pytest
 import safetensors.torch
@@ -17,37 +19,87 @@ from hyperplane.recipe import DataRecipe
 NETS = [(e.name, None) for e in discovery.entries("nets").values()] + [
     (e.name, variant) for e in discovery.entries("nets").values() for variant in e.variants
 ]
-IMAGES = [(3, 9, 7), (1, 8, 8), (2, 28, 28), (1, 33, 31), (3, 64, 48)]
+IMAGES = [(3, 9, 7), (1, 8, 8), (2, 28, 28), (1, 33, 31), (3, 64, 48), (1, 70, 81)]
 FEATURES = [(1,), (2,), (7,)]
+LARGE = 100_000
+"""Weights from which on a variant is looked at on the meta device, which computes shapes alone. Its module passes the
+whole suite with the options of its EXAMPLE."""
 
 
-def shapes(module) -> list[tuple[int, ...]]:
-    """Return odd input shapes that a net says it accepts."""
+@cache
+def shapes(name: str, variant: str | None) -> list[tuple[int, ...]]:
+    """Return the odd input shapes that a net reads; images may be too small for it, if it says so."""
     by_field = {"image_BCHW": IMAGES, "feature_BD": FEATURES}
-    return [shape for field in module.NET.ACCEPTS for shape in by_field[field]]
+    read = []
+    for shape in (shape for field in discovery.load("nets", name).NET.ACCEPTS for shape in by_field[field]):
+        try:
+            build(name, variant, shape, 2, device="meta")
+            read.append(shape)
+        except UserError as error:
+            assert f"found images of {shape[1]} x {shape[2]} pixels, expected at least" in str(error)
+    assert read
+    return read
 
 
-def build(name: str, variant: str | None, shape: tuple[int, ...], outputs: int, seed: int = 0):
+def build(name: str, variant: str | None, shape: tuple[int, ...], outputs: int, seed: int = 0, device: str = "cpu"):
     module = discovery.load("nets", name)
-    with seeded(seed, "weights"):
+    with seeded(seed, "weights"), torch.device(device):
         return nets.build(variant or name, shape, outputs, None if variant else module.EXAMPLE["options"])
 
 
-@pytest.mark.parametrize(("name", "variant"), NETS)
-class TestNet:
-    def test_forward_and_backward_at_odd_sizes(self, name, variant):
-        for shape in shapes(discovery.load("nets", name)):
-            for outputs, batch in ((1, 1), (3, 5)):
-                net = build(name, variant, shape, outputs)
-                x = torch.randn(batch, *shape)
-                y = net(x)
-                assert y.shape == (batch, outputs)
-                y.square().sum().backward()
-                for weight, p in net.named_parameters():
-                    assert p.grad is not None and p.grad.isfinite().all(), weight
+@cache
+def large(name: str, variant: str | None) -> bool:
+    net = build(name, variant, shapes(name, variant)[0], 2, device="meta")
+    return sum(p.numel() for p in net.parameters()) > LARGE
 
+
+SMALL_NETS = [(name, variant) for name, variant in NETS if not large(name, variant)]
+
+
+@pytest.mark.parametrize(("name", "variant"), NETS)
+class TestEveryNet:
+    def test_forward_and_backward_at_odd_sizes(self, name, variant):
+        device, sizes = ("meta", shapes(name, variant)[-1:]) if large(name, variant) else ("cpu", shapes(name, variant))
+        for shape in sizes:
+            for outputs, batch in ((1, 2), (3, 5)):
+                net = build(name, variant, shape, outputs, device=device)
+                x = torch.randn(batch, *shape, device=device)
+                taps: dict[str, torch.Tensor] = {}
+                said = [net(x, taps), *(taps[tap] for tap in getattr(net, "auxiliary", {}))]
+                assert all(y.shape == (batch, outputs) for y in said)
+                torch.stack([y.square().sum() for y in said]).sum().backward()
+                for weight, p in net.named_parameters():
+                    assert p.grad is not None and (device == "meta" or p.grad.isfinite().all()), weight
+                assert net.eval()(x[:1]).shape == (1, outputs)
+
+    def test_the_least_image_is_the_one_that_it_names(self, name, variant):
+        try:
+            build(name, variant, (1, 1, 1), 2, device="meta")
+        except UserError as error:
+            said = re.search(r"found images of 1 x 1 pixels, expected at least (\d+) x \1", str(error))
+            assert said or "image_BCHW" not in discovery.load("nets", name).NET.ACCEPTS, error
+            least = int(said[1]) if said else 1
+        else:
+            least = 1
+        if least > 1:
+            net = build(name, variant, (1, least, least), 2, device="meta").eval()
+            assert net(torch.empty(1, 1, least, least + 3, device="meta")).shape == (1, 2)
+            with pytest.raises(UserError, match=f"expected at least {least} x {least}"):
+                build(name, variant, (1, least + 3, least - 1), 2, device="meta")
+
+    def test_an_unknown_option_is_named(self, name, variant):
+        with pytest.raises(UserError, match="has no option 'wrongly_spelt'"):
+            nets.build(variant or name, shapes(name, variant)[0], 2, {"wrongly_spelt": 1})
+
+    def test_says_what_it_is(self, name, variant):
+        entry = discovery.entries("nets")[name]
+        assert entry.summary and discovery.load("nets", name).EXAMPLE.keys() == {"shape", "outputs", "options"}
+
+
+@pytest.mark.parametrize(("name", "variant"), SMALL_NETS)
+class TestNet:
     def test_taps_are_named_batches_and_change_nothing(self, name, variant):
-        shape = shapes(discovery.load("nets", name))[0]
+        shape = shapes(name, variant)[0]
         net = build(name, variant, shape, 2).eval()
         x = torch.randn(4, *shape)
         taps: dict[str, torch.Tensor] = {}
@@ -55,7 +107,7 @@ class TestNet:
         assert all(len(tap) == 4 for tap in taps.values())
 
     def test_saved_weights_load_and_compute_the_same(self, name, variant):
-        shape = shapes(discovery.load("nets", name))[0]
+        shape = shapes(name, variant)[0]
         one, other = build(name, variant, shape, 2).eval(), build(name, variant, shape, 2, seed=1).eval()
         x = torch.randn(4, *shape)
         assert not torch.equal(one(x), other(x))
@@ -63,7 +115,7 @@ class TestNet:
         assert torch.equal(one(x), other(x))
 
     def test_same_seed_same_weights_and_the_global_generator_is_left_alone(self, name, variant):
-        shape = shapes(discovery.load("nets", name))[0]
+        shape = shapes(name, variant)[0]
         before = torch.get_rng_state()
         one, other = build(name, variant, shape, 2), build(name, variant, shape, 2)
         assert torch.equal(before, torch.get_rng_state())
@@ -71,26 +123,18 @@ class TestNet:
             assert torch.equal(a, b)
 
     def test_exports_to_a_graph_that_computes_the_same(self, name, variant):
-        shape = shapes(discovery.load("nets", name))[0]
+        shape = shapes(name, variant)[0]
         net = build(name, variant, shape, 2).eval()
         x = torch.randn(4, *shape)
         graph = torch.export.export(net, (x,)).module()
         torch.testing.assert_close(graph(x), net(x))
 
-    def test_an_unknown_option_is_named(self, name, variant):
-        shape = shapes(discovery.load("nets", name))[0]
-        with pytest.raises(UserError, match="has no option 'wrongly_spelt'"):
-            nets.build(variant or name, shape, 2, {"wrongly_spelt": 1})
 
-    def test_says_what_it_is(self, name, variant):
-        entry = discovery.entries("nets")[name]
-        assert entry.summary and discovery.load("nets", name).EXAMPLE.keys() == {"shape", "outputs", "options"}
-
-
-IMAGE, POINT, ROW = (
+IMAGE, POINT, ROW, PIXEL = (
     {"image_BCHW": (1, 8, 8), "label_B": ()},
     {"feature_BD": (2,), "label_B": ()},
     {"feature_BD": (3,), "value_BK": (2,)},
+    {"feature_BD": (2,), "value_BK": (1,)},
 )
 DESCRIPTIONS = {
     "two classes": Description("a", "points", "points", "feature_BD", "label_B", POINT, {"train": 6}, ("-1", "1")),
@@ -100,6 +144,12 @@ DESCRIPTIONS = {
         target_names=("u", "v"),
         target_mean=(5.0, -1.0),
         target_std=(2.0, 0.5),
+    ),
+    "levels of a picture": Description(
+        *("d", "picture", "points", "feature_BD", "value_BK", PIXEL, {"train": 6}),
+        target_names=("grey level",),
+        target_mean=(120.0,),
+        target_std=(60.0,),
     ),
 }
 PAIRS = [

@@ -21,10 +21,10 @@ class Cost:
     """A net or a variant (hyperplane list nets), or a run folder."""
     shape: tuple[int, ...] = ()
     """Shape of one input: channels height width, or features; the net's example where it is left out."""
-    outputs: int = 10
-    """Numbers it gives for each input."""
-    batch: int = 64
-    """Samples at once, for the times."""
+    outputs: int | None = None
+    """Numbers it gives for each input; those of the net's example where it is left out."""
+    batch: int | None = None
+    """Samples at once, for the times; 64, or fewer for a large net on a CPU, where it is left out."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to measure."""
     json: bool = False
@@ -35,8 +35,8 @@ def main(arguments: list[str]) -> int:
     """Measure, and return the exit status."""
     asked = parse(Cost, "cost", arguments, description=__doc__ or "")
     for option, least, example in (
-        ("batch", asked.batch, "64"),
-        ("outputs", asked.outputs, "10"),
+        ("batch", 64 if asked.batch is None else asked.batch, "64"),
+        ("outputs", 10 if asked.outputs is None else asked.outputs, "10"),
         ("shape", min(asked.shape, default=1), "1 28 28"),
     ):
         if least < 1:
@@ -54,8 +54,9 @@ def main(arguments: list[str]) -> int:
         trained = api.load(asked.net).trained
         net, shape = trained.model.net, trained.description.shapes[trained.description.input]
     else:
-        shape = asked.shape or discovery.load("nets", asked.net).EXAMPLE["shape"]
-        net = api.net(asked.net, classes=asked.outputs, shape=shape)
+        example = discovery.load("nets", asked.net).EXAMPLE
+        shape = asked.shape or example["shape"]
+        net = api.net(asked.net, classes=asked.outputs or example["outputs"], shape=shape)
     found = api.cost(net, shape, batch=asked.batch, device=asked.device)
     if asked.json:
         write_line(json.dumps(dataclasses.asdict(found)))

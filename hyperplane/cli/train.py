@@ -44,6 +44,8 @@ class Train:
     """Replace a run of the same name."""
     download: bool = False
     """Fetch a known set that is not here, and check its hash."""
+    explain: bool = True
+    """Leave out the pictures of what a net of one or two inputs learned, and the film of its training."""
 
 
 def main(arguments: list[str]) -> int:
@@ -74,7 +76,7 @@ def main(arguments: list[str]) -> int:
     try:
         if asked.resume:
             finished = (path / "manifest.json").is_file()
-            api.resume(path, command=command, watch=screen)
+            api.resume(path, command=command, explained=asked.explain, watch=screen)
             if finished:
                 print(
                     f"{path}: is finished already; to train it again, add --overwrite to its command", file=sys.stderr
@@ -86,6 +88,7 @@ def main(arguments: list[str]) -> int:
                 name=asked.name,
                 overwrite=asked.overwrite,
                 download=asked.download,
+                explained=asked.explain,
                 command=command,
                 watch=screen,
             )

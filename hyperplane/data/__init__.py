@@ -6,7 +6,8 @@
 - `open(path, recipe) -> Source`; `path` is None for a known set that needs no files;
 - `check(path, recipe) -> list[Problem]`: everything that is wrong;
 - `encode(inputs, description) -> Encoded`: new samples for a net trained on such a source;
-- `KNOWN: dict[str, Known]`, optionally: sets that it knows by name, a literal with constant keys.
+- `KNOWN: dict[str, Known]`, optionally: sets that it knows by name, a literal with constant keys;
+- `TYPICAL: str`, optionally: the known set whose recipes serve all data of the format.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Any
 
 from hyperplane.contracts import Description, Measured, Metric
 from hyperplane.recipe import Recipe
+from hyperplane.runs.records import Outcome
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,24 @@ class Finished:
     seconds: float
     """Spent in training, over all resumptions."""
     report: Path
-    restarts: dict[str, Any] | None
-    """What the restarts of a second-order fit came to."""
+    outcome: Outcome | None
+    """How a fit to the whole training split ended."""
 
 
-Event = Started | Stepped | Validated | Finished
+@dataclass(frozen=True)
+class Explaining:
+    """The run folder is complete; what its net learned is being drawn."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class Unexplained:
+    """What the net learned could not be drawn; the run is whole without it."""
+
+    path: Path
+    why: str
+
+
+Event = Started | Stepped | Validated | Explaining | Unexplained | Finished
 Watch = Callable[[Event], Any]

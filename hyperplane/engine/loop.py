@@ -16,15 +16,17 @@ from torch import Tensor, nn
 
 from hyperplane.contracts import Batch, Output
 from hyperplane.engine import checkpoints, evaluation, optimizers
+from hyperplane.engine.augmentation import Augmentation
 from hyperplane.engine.averages import MovingAverage
 from hyperplane.engine.chance import generator, mix
 from hyperplane.engine.feed import Feed
 from hyperplane.engine.model import Model
 from hyperplane.engine.parallel import Processes
 from hyperplane.engine.schedules import multiple
+from hyperplane.engine.snapshots import Weights
 from hyperplane.errors import UserError
 from hyperplane.nets.blocks.chance import ChanceLayer
-from hyperplane.recipe import Recipe
+from hyperplane.recipe import AugmentRecipe, Recipe
 
 LOG_STEPS = 50
 """Steps between two looks at the loss, at most: each look waits for the device."""
@@ -71,16 +73,19 @@ class Loop:
         checkpoint: Path,
         record: Callable[[Record], None],
         wanted: Callable[[], bool] = lambda: False,
+        snapshot: Callable[[int, Weights], None] | None = None,
     ) -> None:
         """Set up a run.
 
-        `record` is called with every record of metrics.jsonl; `wanted` says, between steps, whether to stop.
+        `record` is called with every record of metrics.jsonl; `wanted` says, between steps, whether to stop;
+        `snapshot` is called with every step, the one before the first among them, and the net's weights there.
         """
         assert recipe.training.batch is not None and recipe.training.epochs is not None, (
             "the recipe was completed before"
         )
         self.recipe, self.model, self.train, self.validation = recipe, model, train, validation
         self.processes, self.folder, self.record, self.wanted = processes, checkpoint, record, wanted
+        self.snapshot = snapshot
         self.precision = train.precision
         self.batch = recipe.training.batch
         self.per_epoch = train.per_epoch(self.batch)
@@ -94,10 +99,13 @@ class Loop:
         self.average = MovingAverage(model, decay) if decay is not None else None
         self.best: dict[str, Tensor] = {}
         self.chance = generator(recipe.seed, "layers", device=self.precision.device)
+        field = model.judge.input
+        shape = train.source.description.shapes[field]
+        self.augment = Augmentation(recipe.augment, field, shape) if recipe.augment != AugmentRecipe() else None
         layers = [layer for layer in model.modules() if isinstance(layer, ChanceLayer)]
         for layer in layers:
             layer.generator = self.chance
-        self.draws = bool(layers)
+        self.draws = bool(layers) or self.augment is not None
         self.begun: float | None = None
         self.saved = 0.0
 
@@ -119,20 +127,24 @@ class Loop:
         peak, clip = recipe.optimizer.learning_rate or 0.0, recipe.optimizer.clip
         weights = [p for p in self.model.parameters() if p.requires_grad]
         groups, step_weights = self.optimizer.param_groups, self.optimizer.step
-        autocast, average, decay = self.precision.autocast, self.average, self.decay
-        after_step = getattr(self.model.task, "after_step", None)
+        autocast, average, decay, augment = self.precision.autocast, self.average, self.decay, self.augment
+        after_step, snapshot = getattr(self.model.task, "after_step", None), self.snapshot
         log_steps = min(LOG_STEPS, self.per_epoch)
         look_steps = self.per_epoch * recipe.training.evaluate_every
         share = self.batch // self.processes.world
         mean_B = torch.full((share,), 1 / share, device=self.precision.device, dtype=self.precision.loss_dtype)
         losses: list[Tensor] = []
         self.model.train()
+        if snapshot is not None:
+            snapshot(state.step, self._weights)
         for batch in self.train.steps(recipe.seed, self.batch, state.step, self.steps):
             rate = peak * multiple(recipe.schedule, state.step, self.steps)
             for group in groups:
                 group["lr"] = rate
             if self.draws:
                 self.chance.manual_seed(mix(recipe.seed, "layers", state.step, self.processes.rank))
+            if augment is not None:
+                batch = augment(batch, self.chance)
             with autocast():
                 loss_B = forward(batch).loss_B
             torch.autograd.backward(loss_B, mean_B)
@@ -149,6 +161,8 @@ class Loop:
                 after_step(self.model.net, state.step)
             losses.append(loss_B.detach())
             state.step += 1
+            if snapshot is not None:
+                snapshot(state.step, self._weights)
             if state.step % log_steps == 0 or state.step == self.steps:
                 self._log([*state.losses, *self._means(losses)], rate)
                 losses, state.losses = [], ()
@@ -157,6 +171,9 @@ class Loop:
                 if state.stopped:
                     return
             self._pause(losses)
+
+    def _weights(self) -> dict[str, Tensor]:
+        return dict(self.model.net.named_parameters())
 
     def _forward(self) -> Callable[[Batch], Output]:
         """Return the forward pass: in one process the task's own, since each module around a small net counts."""

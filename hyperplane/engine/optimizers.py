@@ -11,6 +11,8 @@ from hyperplane.recipe import OptimizerRecipe
 
 LEARNING_RATES = {"adamw": 2e-3, "sgd": 0.05}
 """Peak learning rates where the recipe leaves it open."""
+DECAY = 1e-2
+"""Weight decay of both where the recipe leaves it open."""
 
 
 def build(recipe: OptimizerRecipe, module: nn.Module) -> torch.optim.Optimizer:
@@ -32,7 +34,7 @@ def decay(recipe: OptimizerRecipe, module: nn.Module) -> Callable[[float], None]
     AdamW shrinks the weights themselves, SGD adds the penalty's gradient. None where nothing decays. A second group of
     the optimizer would do the same, at twice the cost for small nets.
     """
-    share = recipe.weight_decay
+    share = recipe.weight_decay or 0.0
     matrices = [p for p in module.parameters() if p.requires_grad and p.ndim >= 2]
     if not share or not matrices:
         return None

@@ -1,16 +1,21 @@
 """Levenberg-Marquardt with many restarts in one computation: what a small net can really do with a squared loss.
 
 Levenberg 1944; Marquardt 1963; the damping follows Nielsen 1999, "Damping parameter in Marquardt's method" (as in
-Madsen, Nielsen and Tingleff 2004, algorithm 3.16), scaled as Marquardt does. Everything is float64, and each restart
-has its own damping, step and end. Shapes: R restarts, N residuals, P weights.
+Madsen, Nielsen and Tingleff 2004, algorithm 3.16), scaled as Marquardt does. Each step follows the valley's bend by a
+second-order term, the geodesic acceleration of Transtrum and Sethna 2012 (arXiv:1201.5885), where that lowers the loss
+further. They refuse a step that bends too much; going straight instead ends lower for nets of hundreds of weights.
+Everything is float64, and each restart has its own damping, step and end.
+Shapes: R restarts, N residuals, P weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.func import vjp
 
 Residuals = Callable[[Tensor], Tensor]
 """From weights (R, P) to residuals (R, N)."""
@@ -23,24 +28,34 @@ REASONS = (
     "the gradient vanishes",
     "no step lowers the loss",
     "steps no longer change the loss",
+    "half of the others were lower",
 )
 """Why a restart stopped, by its code; 0 has not."""
-GOING, EXACT, FLAT, STUCK, SLOW = range(5)
+GOING, EXACT, FLAT, STUCK, SLOW, DROPPED = range(6)
 
 LOSS_FLOOR, GRADIENT_FLOOR, DAMPING_CEILING = 1e-29, 1e-14, 1e20
 MEMORY, PROGRESS = 20, 1e-4
 """A restart is slow when so many steps together lower its loss by less than this share."""
-JACOBIAN_BYTES = 2**28
+PROBE, MOST_BEND, STRAIGHT = 0.1, 0.75, 1e-6
+"""The share of a step at which the curvature is looked at; the longest acceleration, twice it being this share of the
+step; and the share of the weights under which a step is too short for its curvature to show through rounding."""
+JACOBIAN_BYTES = 2**25
 """Most that the Jacobian of some restarts may take; more restarts are taken one part after another."""
+BLOCK = 128
+"""Columns of J that are multiplied at once: JᵀJ is symmetric, and its blocks below the diagonal are copied."""
 
 
 class LevenbergMarquardt:
     """Many restarts of one least-squares problem, each going its own way; `step` moves all that have not stopped."""
 
-    def __init__(self, residuals: Residuals, jacobian: Jacobian, start_RP: Tensor) -> None:
-        """Begin at `start_RP` (float64); a restart whose residuals are not finite there is stuck from the beginning."""
+    def __init__(self, residuals: Residuals, jacobian: Jacobian, start_RP: Tensor, halving: int | None = None) -> None:
+        """Begin at `start_RP` (float64); a restart whose residuals are not finite there is stuck from the beginning.
+
+        After `halving` iterations, and again after 2, 4, 8, ... times as many, the worse half of the restarts is
+        dropped, down to one (successive halving: Jamieson and Talwalkar 2016, arXiv:1502.07943); None drops none.
+        """
         assert start_RP.dtype is torch.float64, "single precision cannot tell a small loss from none"
-        self.residuals, self.jacobian = residuals, jacobian
+        self.residuals, self.jacobian, self.halving = residuals, jacobian, halving
         restarts, weights = start_RP.shape
         self.weights_RP = start_RP.clone()
         self.loss_R = _loss(residuals(start_RP))
@@ -74,9 +89,18 @@ class LevenbergMarquardt:
         """Try one damped Gauss-Newton step of every restart that goes on; take those that lower the loss."""
         which = (self.reason_R == GOING).nonzero().squeeze(1)
         self._linearise(which[self._stale_R[which]])
-        step_RP, expected_R = _steps(self._normal_RPP[which], self._gradient_RP[which], self.damping_R[which])
-        trial_RP = self.weights_RP[which] - step_RP
-        trial_R = _loss(self.residuals(trial_RP))
+        weights_RP, gradient_RP = self.weights_RP[which], self._gradient_RP[which]
+        system = _Damped(self._normal_RPP[which], self.damping_R[which])
+        step_RP = system.solve(-gradient_RP)
+        expected_R = (step_RP * (system.damping_RP * step_RP - gradient_RP)).sum(dim=1).clamp_min(1e-300)
+        bend_RP = system.solve(-self._curvature(weights_RP, step_RP))
+        seen_R = ~system.failed_R & (system.norm(step_RP) > STRAIGHT * system.norm(weights_RP))
+        seen_R &= 2 * system.norm(bend_RP) <= MOST_BEND * system.norm(step_RP)
+        straight_RP = weights_RP + step_RP
+        bent_RP = straight_RP + bend_RP.where(seen_R[:, None], 0.0) / 2
+        straight_R, bent_R = _loss(self.residuals(straight_RP)), _loss(self.residuals(bent_RP))
+        trial_RP = bent_RP.where((bent_R < straight_R)[:, None], straight_RP)
+        trial_R = bent_R.minimum(straight_R)
         gain_R = ((self.loss_R[which] - trial_R) / expected_R).clamp(0, 1)
         better_R = trial_R < self.loss_R[which]
         taken, refused = which[better_R], which[~better_R]
@@ -89,6 +113,17 @@ class LevenbergMarquardt:
         self._judge(which)
         self.history_MR[self.iterations % MEMORY] = self.loss_R
         self.iterations += 1
+        self._drop()
+
+    def _drop(self) -> None:
+        """Stop the worse half of the restarts that are left, where it is time."""
+        rounds, rest = divmod(self.iterations, self.halving or self.iterations + 1)
+        if rest or rounds.bit_count() != 1:  # not after 1, 2, 4, 8, ... times as many
+            return
+        kept = max(1, len(self.loss_R) >> rounds.bit_length())
+        worse = self.loss_R.argsort(stable=True)[kept:]
+        self.reason_R[worse[self.reason_R[worse] == GOING]] = DROPPED
+        self._stale_R[worse] = True
 
     def _judge(self, which: Tensor) -> None:
         """Say of each restart whether and why it stops."""
@@ -100,6 +135,14 @@ class LevenbergMarquardt:
         reason_R[slope_R <= GRADIENT_FLOOR * loss_R.sqrt().clamp_min(1)] = FLAT
         reason_R[loss_R <= LOSS_FLOOR] = EXACT
         self.reason_R[which] = reason_R
+        self._stale_R[which] |= reason_R != GOING
+
+    def _curvature(self, weights_RP: Tensor, step_RP: Tensor) -> Tensor:
+        """Return Jᵀ/N times the residuals' second derivative along a step, by central differences, (R, P)."""
+        residual_RN, back = cast(Any, vjp(self.residuals, weights_RP))
+        ahead_RN, behind_RN = (self.residuals(weights_RP + sign * PROBE * step_RP) for sign in (1, -1))
+        second_RN = (ahead_RN - 2 * residual_RN + behind_RN) / PROBE**2
+        return back(second_RN)[0] / residual_RN.shape[1]
 
     def _linearise(self, which: Tensor) -> None:
         """Fill in JᵀJ / N and Jᵀr / N of some restarts, as many at once as memory allows."""
@@ -109,37 +152,63 @@ class LevenbergMarquardt:
         part = max(1, JACOBIAN_BYTES // (8 * samples * self.weights_RP.shape[1]))
         for some in which.split(part):
             j_RNP, r_RN = self.jacobian(self.weights_RP[some]), self.residuals(self.weights_RP[some])
-            self._normal_RPP[some] = j_RNP.mT @ j_RNP / samples
+            self._normal_RPP[some] = _gram(j_RNP) / samples
             self._gradient_RP[some] = (j_RNP.mT @ r_RN[:, :, None]).squeeze(2) / samples
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return everything that decides how it goes on, by name."""
-        names = ("weights_RP", "loss_R", "reason_R", "damping_R", "growth_R", "history_MR")
-        return {name: getattr(self, name) for name in names}
+        """Return everything that decides how it goes on, by name; of the systems JᵀJ, those of refused steps (K)."""
+        refused = (~self._stale_R).nonzero().squeeze(1)
+        systems = {"normal_KPP": self._normal_RPP[refused], "gradient_KP": self._gradient_RP[refused]}
+        return {name: getattr(self, name) for name in _STATE} | {"stale_R": self._stale_R} | systems
 
     def load(self, tensors: dict[str, Tensor], iterations: int) -> None:
         """Put back what `tensors` gave, after so many iterations."""
-        for name, held in self.tensors().items():
-            held.copy_(tensors[name])
+        for name in _STATE:
+            getattr(self, name).copy_(tensors[name])
+        self._stale_R.copy_(tensors["stale_R"])
+        refused = (~self._stale_R).nonzero().squeeze(1)
+        # Computed anew, in other company, they would round otherwise.
+        self._normal_RPP[refused], self._gradient_RP[refused] = tensors["normal_KPP"], tensors["gradient_KP"]
         self.iterations = iterations
-        self._stale_R.fill_(True)
+
+
+_STATE = ("weights_RP", "loss_R", "reason_R", "damping_R", "growth_R", "history_MR")
 
 
 def _loss(residual_RN: Tensor) -> Tensor:
     return residual_RN.square().mean(dim=1).nan_to_num(nan=torch.inf)
 
 
-def _steps(normal_RPP: Tensor, gradient_RP: Tensor, damping_R: Tensor) -> tuple[Tensor, Tensor]:
-    """Return damped Gauss-Newton steps, and how much each would lower the loss were the residuals linear.
+def _gram(j_RNP: Tensor) -> Tensor:
+    """Return JᵀJ, (R, P, P), at little more than half of the multiplications of a plain product."""
+    restarts, _, weights = j_RNP.shape
+    gram_RPP = j_RNP.new_empty(restarts, weights, weights)
+    for low in range(0, weights, BLOCK):
+        high = low + BLOCK
+        gram_RPP[:, low:high, low:] = j_RNP[:, :, low:high].mT @ j_RNP[:, :, low:]
+        gram_RPP[:, low:high, :low] = gram_RPP[:, :low, low:high].mT
+    return gram_RPP
 
-    The damping is scaled by the diagonal of JᵀJ, kept from 0 by a trace so small that it only steadies a singular one.
+
+class _Damped:
+    """The systems (JᵀJ/N + damping · scale) x = y of some restarts.
+
+    The scale is the diagonal of JᵀJ/N, kept from 0 by a trace so small that it only steadies a singular one.
     """
-    diagonal_RP = normal_RPP.diagonal(dim1=1, dim2=2)
-    scale_RP = diagonal_RP + diagonal_RP.mean(dim=1, keepdim=True) * 1e-12 + 1e-300
-    damped_RPP = normal_RPP + torch.diag_embed(damping_R[:, None] * scale_RP)
-    factor_RPP, failed_R = torch.linalg.cholesky_ex(damped_RPP)
-    step_RP = torch.cholesky_solve(gradient_RP[:, :, None], factor_RPP).squeeze(2)
-    downhill_RP = gradient_RP / (scale_RP * (1 + damping_R[:, None]))  # where rounding made it indefinite
-    step_RP = step_RP.where((failed_R == 0)[:, None], downhill_RP)
-    expected_R = (step_RP * (damping_R[:, None] * scale_RP * step_RP + gradient_RP)).sum(dim=1)
-    return step_RP, expected_R.clamp_min(1e-300)
+
+    def __init__(self, normal_RPP: Tensor, damping_R: Tensor) -> None:
+        diagonal_RP = normal_RPP.diagonal(dim1=1, dim2=2)
+        self.scale_RP = diagonal_RP + diagonal_RP.mean(dim=1, keepdim=True) * 1e-12 + 1e-300
+        self.damping_RP = damping_R[:, None] * self.scale_RP
+        self.factor_RPP, failed_R = torch.linalg.cholesky_ex(normal_RPP + torch.diag_embed(self.damping_RP))
+        self.failed_R = failed_R != 0
+        """Where rounding made it indefinite; the diagonal alone is then solved."""
+
+    def solve(self, y_RP: Tensor) -> Tensor:
+        """Return x."""
+        x_RP = torch.cholesky_solve(y_RP[:, :, None], self.factor_RPP).squeeze(2)
+        return x_RP.where(~self.failed_R[:, None], y_RP / (self.scale_RP + self.damping_RP))
+
+    def norm(self, x_RP: Tensor) -> Tensor:
+        """Return the length of x in units of the scale, (R,)."""
+        return (x_RP.square() * self.scale_RP).sum(dim=1).sqrt()

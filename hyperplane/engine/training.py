@@ -15,14 +15,15 @@ from PIL import Image
 from torch import Tensor
 
 from hyperplane.contracts import Description, Source, Split
-from hyperplane.engine import environment, evaluation, model, precision
+from hyperplane.engine import environment, evaluation, model, precision, solvers
 from hyperplane.engine.events import Finished, Started, Stepped, Validated, Watch
 from hyperplane.engine.feed import Feed
 from hyperplane.engine.loop import Loop, Record
 from hyperplane.engine.parallel import Processes, processes
-from hyperplane.engine.restarts import RestartsLoop
+from hyperplane.engine.snapshots import Snapshots, worth_keeping
+from hyperplane.engine.solving import SolverLoop
 from hyperplane.errors import UserError
-from hyperplane.recipe import Recipe
+from hyperplane.recipe import SOLVERS, Recipe
 from hyperplane.runs import report
 from hyperplane.runs.folder import RunFolder
 from hyperplane.runs.records import Environment, Wrong
@@ -79,7 +80,8 @@ class _Run:
     ) -> None:
         training = recipe.training
         assert training.batch is not None and training.epochs is not None, "the recipe was completed before"
-        if training.batch % here.world:
+        solves = recipe.optimizer.name in SOLVERS
+        if training.batch % here.world and not solves:
             raise UserError(
                 f"training.batch: found {training.batch}, expected a multiple of the {here.world} processes; "
                 f"type: --training.batch {-(-training.batch // here.world) * here.world}"
@@ -91,11 +93,17 @@ class _Run:
         validation = self.feed("validation") if splits.get("validation") else None
         if validation is None and training.patience is not None:
             raise UserError("training.patience: needs a validation split, and there is none; add --data.validation 0.1")
-        train, second_order = self.feed("train"), recipe.optimizer.name == "levenberg-marquardt"
-        self.loop: Loop | RestartsLoop = (
-            RestartsLoop(recipe, self.model, train, folder.checkpoint, self.record, wanted)
-            if second_order
-            else Loop(recipe, self.model, train, validation, here, folder.checkpoint, self.record, wanted)
+        train = self.feed("train")
+        steps = solvers.most_steps(recipe) if solves else training.epochs * train.per_epoch(training.batch)
+        filmed = here.leads and worth_keeping(self.model, source.description)
+        self.snapshots = Snapshots(folder.history, steps, ends_early=solves) if filmed else None
+        self.loop: Loop | SolverLoop = (
+            SolverLoop(recipe, self.model, train, validation, folder.checkpoint, self.record, wanted, self.snapshots)
+            if solves
+            else Loop(
+                *(recipe, self.model, train, validation, here, folder.checkpoint, self.record, wanted),
+                snapshot=self.snapshots,
+            )
         )
 
     def feed(self, split: Split) -> Feed:
@@ -114,6 +122,8 @@ class _Run:
             self.folder.write_description(self.source.description)
             self.folder.write_environment(self.environment(command))
             self.folder.truncate_metrics(self.loop.state.step)
+            if self.snapshots is not None:
+                self.snapshots.forget_after(self.loop.state.step)
         self.watch(self.started())
         self.loop.run()
         split = judged(self.source.description)
@@ -177,9 +187,9 @@ class _Run:
         for name, figure in self.model.judge.draw(gathered).items():
             figures.save(figure, folder.plots / f"{name}.svg")
         self.keep_worst(split, gathered)
-        outcome = self.loop.outcome if isinstance(self.loop, RestartsLoop) else None
+        outcome = self.loop.outcome() if isinstance(self.loop, SolverLoop) else None
         if outcome is not None:
-            folder.write_restarts(outcome)
+            folder.write_outcome(outcome)
         written = report.write(folder.path)
         folder.finish()
         kinds = self.model.judge.METRICS

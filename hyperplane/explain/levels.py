@@ -29,7 +29,8 @@ def grid(window: Window, points: int = GRID) -> np.ndarray:
 
 def on_grid(function: Function, window: Window, points: int = GRID) -> np.ndarray:
     """Return a function's values on a grid over the window, (points, points, K)."""
-    value_BK = function(grid(window, points).reshape(-1, 2))
+    rows_HW2 = np.array_split(grid(window, points), 8)  # so that a wide net's units are not held for all points at once
+    value_BK = np.concatenate([function(row_HW2.reshape(-1, 2)) for row_HW2 in rows_HW2])
     return value_BK.reshape(points, points, -1)
 
 

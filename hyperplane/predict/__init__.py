@@ -75,6 +75,10 @@ def evaluate(
     Raises UserError where the data are absent, changed since the training, or of another kind.
     """
     recipe = trained.recipe.data
+    if source is None and not trained.description.splits:
+        raise UserError(
+            f"{trained.folder.path}: holds imported weights and no data of its own; name labelled data: --data FOLDER"
+        )
     if source is None:
         opened = data.open(recipe, download=download)
         if opened.description.hashes != trained.description.hashes:

@@ -15,7 +15,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from hyperplane.engine.precision import Precision
 
 REPEATS = 15
-"""Timed passes, after a third as many to warm up; the median is told."""
+"""Timed passes at most, after a third as many to warm up; the median is told."""
+SECONDS = 4.0
+"""After which no further pass is begun, once one was timed."""
+BATCH, BATCH_FLOPS = 64, 2 * 10**11
+"""Samples at once where the caller leaves it open; on a CPU fewer, so that a forward pass has no more operations."""
 
 
 @dataclass(frozen=True)
@@ -40,19 +44,22 @@ class Cost:
     """Device and threads."""
 
 
-def measure(net: nn.Module, shape: tuple[int, ...], batch: int, precision: Precision) -> Cost:
-    """Return what a net costs for inputs of `shape` (without the batch axis) at a batch size.
+def measure(net: nn.Module, shape: tuple[int, ...], batch: int | None, precision: Precision) -> Cost:
+    """Return what a net costs for inputs of `shape` (without the batch axis) at a batch size; None chooses it.
 
     Operations are counted by torch's own counter, over matrix products and convolutions.
     """
     net = copy.deepcopy(net)  # the caller's keeps its mode, its gradients and its place
     net.to(precision.device, memory_format=precision.memory_format)  # pyright: ignore[reportCallIssue]
+    net.eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        net(torch.zeros(1, *shape, device=precision.device))
+    flops = counter.get_total_flops()
+    if batch is None:
+        batch = BATCH if precision.device.type != "cpu" else max(1, min(BATCH, BATCH_FLOPS // max(1, flops)))
     x = torch.randn(batch, *shape, device=precision.device, generator=torch.Generator(precision.device).manual_seed(0))
     if x.ndim == 4:
         x = x.contiguous(memory_format=precision.memory_format)
-    net.eval()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        net(x[:1])
     weights = {p.untyped_storage().data_ptr() for p in net.parameters()}
     kept: dict[int, int] = {}
 
@@ -82,7 +89,7 @@ def measure(net: nn.Module, shape: tuple[int, ...], batch: int, precision: Preci
     return Cost(
         parameters=sum(p.numel() for p in weights_list),
         parameter_bytes=sum(p.numel() * p.element_size() for p in weights_list),
-        flops=counter.get_total_flops(),
+        flops=flops,
         activation_bytes=sum(kept.values()) // batch,
         batch=batch,
         forward_ms=forward_ms,
@@ -92,12 +99,15 @@ def measure(net: nn.Module, shape: tuple[int, ...], batch: int, precision: Preci
 
 
 def _median_ms(work: Callable[[], None], device: torch.device) -> float:
-    times = []
+    times: list[float] = []
+    begun = time.perf_counter()
     for repeat in range(REPEATS + REPEATS // 3):
         start = time.perf_counter()
         work()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        if repeat >= REPEATS // 3:
+        if repeat >= REPEATS // 3 or time.perf_counter() - begun > SECONDS / 4:  # warm enough
             times.append((time.perf_counter() - start) * 1000)
+        if times and time.perf_counter() - begun > SECONDS:
+            break
     return statistics.median(times)

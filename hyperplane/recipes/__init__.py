@@ -12,7 +12,7 @@ from dataclasses import replace
 from hyperplane import discovery
 from hyperplane.contracts import Description
 from hyperplane.errors import UserError
-from hyperplane.recipe import DataRecipe, NetRecipe, Recipe, TaskRecipe
+from hyperplane.recipe import SOLVERS, DataRecipe, NetRecipe, Recipe, TaskRecipe
 
 STEPS = 2000
 """Least number of steps where the recipe leaves the epochs open."""
@@ -29,11 +29,29 @@ def named(name: str) -> Recipe:
 
 
 def find(source: str, net: str | None = None) -> Recipe:
-    """Return the first recipe for a known set (and net), or an open one where there is none, or `source` is a path."""
+    """Return the first recipe for a known set (and net), or an open one where there is none.
+
+    Paths, and known sets without a recipe, have those of the set that their format calls typical, where it does.
+    """
     for recipe in () if os.path.exists(source) else _all():
         if recipe.data.source == source and net in (None, recipe.net.name):
             return recipe
+    typical = _typical(source)
+    if typical not in (None, source):
+        found = find(typical, net)
+        return replace(found, data=replace(found.data, source=source))
     return Recipe(data=DataRecipe(source=source), net=NetRecipe(net))
+
+
+def _typical(source: str) -> str | None:
+    """Return the known set whose recipes serve all data of the format that reads `source`; None where none does."""
+    from hyperplane import data
+
+    try:
+        format, _ = data.look(DataRecipe(source=source))
+    except UserError:
+        return None  # what is wrong with it is said when it is opened
+    return getattr(discovery.load("data", format), "TYPICAL", None)
 
 
 def start(source: str | None, net: str | None, task: str | None, given: Recipe | None = None) -> Recipe:
@@ -54,12 +72,13 @@ def start(source: str | None, net: str | None, task: str | None, given: Recipe |
 def complete(recipe: Recipe, description: Description) -> Recipe:
     """Return the recipe with everything that it left open chosen for data of this description.
 
-    Task: the one that fits. Net: LeNet for images, an MLP otherwise. Batch: 64, or 128 from 20,000 samples on, no more
-    than an eighth of the samples. Epochs: at least 10 and 2,000 steps, at most 400 epochs. Raises UserError for an
-    unknown net, task or option.
+    Task: the one that fits. Net: LeNet for images, an MLP otherwise. Optimizer: `engine.choice.optimizer` has the rule.
+    Batch: 64, or 128 from 20,000 samples on, no more than an eighth of the samples. Epochs: at least 10 and 2,000
+    steps, at most 400 epochs. Raises UserError for an unknown net, task or option.
     """
     from hyperplane import nets, tasks
-    from hyperplane.engine.optimizers import LEARNING_RATES
+    from hyperplane.engine import choice
+    from hyperplane.engine.optimizers import DECAY, LEARNING_RATES
 
     target = recipe.data.target
     if target is not None and description.encoding.get("target") != target:
@@ -76,10 +95,16 @@ def complete(recipe: Recipe, description: Description) -> Recipe:
     module = discovery.load("nets", net.name or "")
     given = {**module.VARIANTS.get(net.name, {}), **net.options}
     net = replace(net, options=nets.all_options(module.NET, given, f"net {net.name}"))
-    if optimizer.name == "levenberg-marquardt":
-        return _second_order(replace(recipe, task=task, net=net), samples)
+    if optimizer.name is None:
+        chosen = choice.optimizer(replace(recipe, task=task, net=net), description)
+        decay = optimizer.weight_decay if optimizer.weight_decay is not None else choice.penalty(chosen, samples)
+        optimizer = replace(optimizer, name=chosen, weight_decay=decay)  # pyright: ignore[reportArgumentType]
+    if optimizer.name in SOLVERS:
+        return _solved(replace(recipe, task=task, net=net, optimizer=optimizer), samples)
     if optimizer.learning_rate is None:
-        optimizer = replace(optimizer, learning_rate=LEARNING_RATES[optimizer.name])
+        optimizer = replace(optimizer, learning_rate=LEARNING_RATES[optimizer.name or ""])
+    if optimizer.weight_decay is None:
+        optimizer = replace(optimizer, weight_decay=DECAY)
     if training.batch is None:
         training = replace(training, batch=max(1, min(64 if samples < 20_000 else 128, samples // 8)))
     training = replace(training, batch=min(training.batch or 1, samples))
@@ -90,15 +115,28 @@ def complete(recipe: Recipe, description: Description) -> Recipe:
     return replace(recipe, task=task, net=net, optimizer=optimizer, training=training)
 
 
-def _second_order(recipe: Recipe, samples: int) -> Recipe:
-    """Return the recipe with what Levenberg-Marquardt needs: float64, the whole split at once, 1,000 iterations."""
-    hardware, training = recipe.hardware, recipe.training
+def _solved(recipe: Recipe, samples: int) -> Recipe:
+    """Return the recipe with what a solver needs: the whole split at once, float64, restarts and iterations."""
+    from hyperplane.engine import choice
+
+    optimizer, hardware, training = recipe.optimizer, recipe.hardware, recipe.training
+    name = optimizer.name or ""
     if hardware.precision == "auto":
-        hardware = replace(hardware, precision="float64", device="cpu")
-    if hardware.precision != "float64":
-        raise UserError(f"hardware.precision: found {hardware.precision}, levenberg-marquardt computes in float64")
-    training = replace(training, epochs=training.epochs or 1000, batch=samples)
-    return replace(recipe, hardware=hardware, training=training)
+        hardware = replace(hardware, precision="float64")
+    if hardware.device == "auto":
+        hardware = replace(hardware, device="cpu")
+    held = ("float64", "float32") if name == "l-bfgs" else ("float64",)
+    if hardware.precision not in held:
+        raise UserError(
+            f"hardware.precision: found {hardware.precision}, but {name} computes in {' or '.join(held)}; leave it out"
+        )
+    optimizer = replace(
+        optimizer,
+        weight_decay=optimizer.weight_decay or 0.0,
+        restarts=optimizer.restarts or choice.RESTARTS[name],
+    )
+    training = replace(training, epochs=training.epochs or choice.ITERATIONS[name], batch=samples)
+    return replace(recipe, optimizer=optimizer, hardware=hardware, training=training)
 
 
 def _all() -> Iterator[Recipe]:

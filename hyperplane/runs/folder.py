@@ -15,7 +15,7 @@ from hyperplane.contracts import Description
 from hyperplane.errors import UserError, nearest
 from hyperplane.recipe import Recipe, parse, to_json
 from hyperplane.runs import atomic
-from hyperplane.runs.records import VERSION, Environment, Manifest, Result, Wrong, finite
+from hyperplane.runs.records import VERSION, Environment, Explained, Manifest, Outcome, Result, Wrong, finite
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,11 +43,14 @@ class RunFolder:
     metrics = property(lambda self: self.path / "metrics.jsonl", doc="What happened, one record a line.")
     model = property(lambda self: self.path / "model.safetensors", doc="The weights that were kept.")
     plots = property(lambda self: self.path / "plots", doc="Figures, and pictures of the most wrong samples.")
+    outcome = property(lambda self: self.path / "outcome.json", doc="How a fit to the whole training split ended.")
     worst = property(lambda self: self.path / "plots" / "worst.json", doc="The most wrong samples.")
     report = property(lambda self: self.path / "report.html", doc="All of it for people, in one file.")
     checkpoint = property(
         lambda self: self.path / "checkpoint", doc="What a resumed run starts from; the engine's own."
     )
+    history = property(lambda self: self.path / "history", doc="Weights at some steps; the engine's own.")
+    explained = property(lambda self: self.path / "explain", doc="Pictures of what the net learned.")
     manifest = property(lambda self: self.path / "manifest.json", doc="Hash of each file; written last.")
 
     def evaluation(self, split: str = "test") -> Path:
@@ -101,6 +104,7 @@ class RunFolder:
     def finish(self) -> None:
         """Write the manifest: the run is complete. Raises UserError where a piece is missing."""
         files = [self.recipe, self.data, self.environment, self.metrics, self.model]
+        files += [self.outcome] if self.outcome.is_file() else []
         files += sorted(self.evaluation().parent.glob("*.safetensors"))
         found = Manifest({file.relative_to(self.path).as_posix(): _sha256(file) for file in files})
         self._write(self.manifest, dataclasses.asdict(found))
@@ -139,6 +143,12 @@ class RunFolder:
             parent = self.path.parent
             siblings = [f.parent.name for f in parent.glob("*/recipe.json")] if parent.is_dir() else []
             raise UserError(f"{self.path}: there is no such run folder; {nearest(self.path.name, siblings)}")
+        if self.path.is_file():
+            if _begins_as_pickle(_read_bytes(self.path, 16)):
+                raise _pickle_found(self.path)
+            raise UserError(
+                f"{self.path}: is a file, expected a run folder; for weights type: hyperplane import {self.path}"
+            )
         if not self.recipe.is_file():
             raise UserError(
                 f"{self.path}: is not a run folder, it has no recipe.json; name one that hyperplane train wrote"
@@ -202,9 +212,22 @@ class RunFolder:
         self.plots.mkdir(exist_ok=True)
         self._write(self.worst, [dataclasses.asdict(sample) for sample in samples])
 
-    def write_restarts(self, outcome: Mapping[str, Any]) -> None:
-        """Write what the restarts of a second-order fit came to."""
-        self._write(self.path / "restarts.json", outcome)
+    def read_explained(self) -> list[Explained]:
+        """Return the pictures of what the net learned, in order; none where none were drawn."""
+        listed = self.explained / "figures.json"
+        return list(parse(_load(listed), tuple[Explained, ...], str(listed))) if listed.is_file() else []
+
+    def write_explained(self, pictures: Sequence[Explained]) -> None:
+        """Write which pictures of what the net learned there are; the pictures are the caller's."""
+        self._write(self.explained / "figures.json", [dataclasses.asdict(picture) for picture in pictures])
+
+    def read_outcome(self) -> Outcome | None:
+        """Return how a fit to the whole training split ended; None for a run that was trained batch by batch."""
+        return _read(self.outcome, Outcome) if self.outcome.is_file() else None
+
+    def write_outcome(self, outcome: Outcome) -> None:
+        """Write how a fit to the whole training split ended."""
+        self._write(self.outcome, dataclasses.asdict(outcome))
 
     def _write(self, path: Path, tree: Any) -> None:
         atomic.write_text(path, json.dumps(finite(tree), indent=2, allow_nan=False) + "\n", self.resume)
@@ -349,19 +372,22 @@ def _expect_safetensors(path: Path) -> None:
     head = _read_bytes(path, 16)
     if head[8:9] == b"{":
         return
-    if (
-        head[:4] == b"PK\x03\x04"
-        or (head[:1] == b"\x80" and head[1:2] <= b"\x05")
-        or head[:1] in (b"(", b"c", b"]", b"}")
-    ):
+    if _begins_as_pickle(head):
         raise _pickle_found(path)
     raise UserError(f"{path}: is damaged, it does not begin as safetensors; copy it again from where it came")
 
 
+def _begins_as_pickle(head: bytes) -> bool:
+    return (
+        head[:4] == b"PK\x03\x04"
+        or (head[:1] == b"\x80" and head[1:2] <= b"\x05")
+        or head[:1] in (b"(", b"c", b"]", b"}")
+    )
+
+
 def _pickle_found(path: Path) -> UserError:
     return UserError(
-        f"{path}: is a pickle, which can run code when read; hyperplane reads safetensors only, "
-        "so ask whoever made it for model.safetensors"
+        f"{path}: is a pickle, which can run code when read; to read its tensors alone, type: hyperplane import {path}"
     )
 
 

@@ -96,6 +96,79 @@ class Wrong:
     """Columns and values of its row, for tables."""
 
 
+_NAMES = {"levenberg-marquardt": "Levenberg-Marquardt", "newton": "Newton's method", "l-bfgs": "L-BFGS"}
+USED_UP = "the iterations are used up"
+"""Why a fit stopped that could have gone on."""
+
+
+@dataclass(frozen=True)
+class Separation:
+    """Classes that a hyperplane separates, so that their cross-entropy has no minimum."""
+
+    kind: Literal["complete", "quasi-complete"]
+    """Whether every sample is on its class' side, or some lie on the hyperplane."""
+    norm: float
+    """The length ‖w‖ of the weights where the fit was stopped; it would grow without end."""
+    margin: float | None
+    """How far the nearest sample is from the hyperplane, in standardised units; None for ties and for many classes."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a fit to the whole training split at once ended."""
+
+    solver: str
+    """The optimizer's name."""
+    iterations: int
+    """Made in all."""
+    reason: str
+    """Why the restart that was kept stopped, one clause."""
+    loss: tuple[float | None, ...]
+    """Training loss of each restart, with the penalty of weight decay, least first; None where it is not finite."""
+    reached: int
+    """How many restarts have the least loss, to 1%: how sure it is that there is none below."""
+    norm: float
+    """The length of the kept weights without biases."""
+    ended: dict[str, int]
+    """How many restarts stopped for which reason."""
+    separation: Separation | None = None
+    """Where that is why it stopped."""
+    notes: tuple[str, ...] = ()
+    """What else there is to know, a sentence each."""
+
+    def sentences(self) -> tuple[str, ...]:
+        """Return all of it for people."""
+        least = "not finite" if self.loss[0] is None else f"{self.loss[0]:.4g}"
+        iterations = f"{self.iterations:,} iteration{'s' * (self.iterations != 1)}"
+        told = [f"{_NAMES.get(self.solver, self.solver)} stopped after {iterations}: {self.reason}."]
+        if (restarts := len(self.loss)) > 1:
+            every = ", ".join(f"{reason} ({count})" for reason, count in self.ended.items())
+            told.append(f"The least loss, {least}, was reached by {self.reached} of {restarts} restarts: {every}.")
+        else:
+            told.append(f"The training loss is {least}, ‖w‖ is {self.norm:.4g}.")
+        if (found := self.separation) is not None:
+            where = "every sample is on its side" if found.kind == "complete" else "some samples lie on it"
+            near = "" if found.margin is None else f", the nearest {found.margin:.3g} away (standardised)"
+            told.append(
+                f"A hyperplane separates the classes ({found.kind} separation: {where}{near}), so the loss has no "
+                f"minimum; ‖w‖ grew to {found.norm:.4g} and would go on. For a finite answer type: "
+                "--optimizer.weight-decay 1e-3"
+            )
+        return (*told, *self.notes)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A picture of what the net learned."""
+
+    file: str
+    """Its path within the run folder's `explain`."""
+    caption: str
+    """What it shows and how to read it, for people."""
+    still: str | None = None
+    """Path of a picture for those who want no motion, where it moves."""
+
+
 @dataclass(frozen=True)
 class Manifest:
     """The files that a finished run consists of."""

@@ -51,6 +51,9 @@ class _Picture:
     name: str
     uri: str
     small: bool = False
+    caption: str = ""
+    still: str | None = None
+    """Another one, for those who want no motion."""
 
 
 def write(path: Path) -> Path:
@@ -84,7 +87,9 @@ def write(path: Path) -> Path:
         facts=_facts(records, result, recipe, environment),
         curves=next((p for p in pictures if p.name == "Curves"), None),
         epochs=_epochs(records, metrics, _unit(data)),
+        ended=outcome.sentences() if (outcome := folder.read_outcome()) is not None else (),
         figures=[p for p in pictures if p.name != "Curves"],
+        explained=_explained(folder),
         worst=[_wrong(folder, sample) for sample in folder.read_worst()],
         columns=_columns(folder.read_worst()),
         splits=_splits(data),
@@ -210,6 +215,28 @@ def _figures(folder: RunFolder, records: Sequence[Mapping[str, Any]], metrics: M
     found = sorted(folder.plots.glob("*.svg"))
     data = [(f.stem, folder.inside(f.relative_to(folder.path).as_posix()).read_bytes()) for f in found]
     return [_Picture(figures.words(name), _uri("image/svg+xml", content)) for name, content in data]
+
+
+def _explained(folder: RunFolder) -> list[_Picture]:
+    """Return the pictures of what the net learned; raises UserError where one that is listed is none."""
+    return [
+        _Picture(
+            figures.words(Path(listed.file).stem),
+            _explained_uri(folder, listed.file),
+            caption=listed.caption,
+            still=None if listed.still is None else _explained_uri(folder, listed.still),
+        )
+        for listed in folder.read_explained()
+    ]
+
+
+def _explained_uri(folder: RunFolder, name: str) -> str:
+    file = folder.inside(f"explain/{name}")
+    content = file.read_bytes() if file.is_file() else b""
+    webp = content[:4] == b"RIFF" and content[8:12] == b"WEBP"
+    if not content or not (webp or file.suffix == ".svg"):
+        raise UserError(f"{file}: is no picture of what the net learned; type: hyperplane explain {folder.path}")
+    return _uri("image/webp" if webp else "image/svg+xml", content)
 
 
 def _wrong(folder: RunFolder, sample: Wrong) -> dict[str, Any]:

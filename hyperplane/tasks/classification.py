@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from hyperplane.contracts import Batch, Description, Metric, Output, Said, Sniff
 from hyperplane.errors import UserError
-from hyperplane.tasks.blocks import figures
+from hyperplane.tasks.blocks import auxiliary, figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,16 +62,20 @@ class Classification(nn.Module):
 
     def forward(self, net: nn.Module, batch: Batch, taps: dict[str, Tensor] | None = None) -> Output:
         """Return the cross-entropy of each sample, and the logits (B, 1) or (B, K)."""
-        logit_BK = net(batch.fields[self.input], taps)
         label_B = batch.fields[self.target]
-        if self.outputs == 1:
-            target_B = label_B.to(logit_BK.dtype)
-            if self.label_smoothing:
-                target_B = target_B * (1 - self.label_smoothing) + self.label_smoothing / 2
-            loss_B = F.binary_cross_entropy_with_logits(logit_BK.squeeze(1), target_B, reduction="none")
-        else:
-            loss_B = F.cross_entropy(logit_BK, label_B, reduction="none", label_smoothing=self.label_smoothing)
-        return Output(loss_B, logit_BK, taps=taps or {})
+        logit_BK, loss_B, terms = auxiliary.forward(
+            net, batch.fields[self.input], taps, lambda logit_BK: self.cross_entropy(logit_BK, label_B)
+        )
+        return Output(loss_B, logit_BK, terms, taps or {})
+
+    def cross_entropy(self, logit_BK: Tensor, label_B: Tensor) -> Tensor:
+        """Return the cross-entropy (B,) of logits (B, 1) or (B, K), with label smoothing."""
+        if self.outputs > 1:
+            return F.cross_entropy(logit_BK, label_B, reduction="none", label_smoothing=self.label_smoothing)
+        target_B = label_B.to(logit_BK.dtype)
+        if self.label_smoothing:
+            target_B = target_B * (1 - self.label_smoothing) + self.label_smoothing / 2
+        return F.binary_cross_entropy_with_logits(logit_BK.squeeze(1), target_B, reduction="none")
 
     def predict(self, net: nn.Module, batch: Batch) -> Tensor:
         """Return the logits, (B, 1) or (B, K)."""

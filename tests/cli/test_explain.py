@@ -15,12 +15,29 @@ def test_draws_into_the_run_folder_and_names_the_files(empty_folder: Path, capsy
         net=NetRecipe("mlp", {"hidden": [6, 4]}),
         training=TrainingRecipe(epochs=3),
     )
-    path = api.run_recipe(recipe)
+    path = api.run_recipe(recipe, explained=False)
     assert main(["explain", str(path), "--png"]) == 0
-    named = [Path(line) for line in capsys.readouterr().out.splitlines()]
-    assert {f.stem for f in named} == {"boundary", "field", "hyperplanes", "regions", "regions-units", "surface"}
+    *named, report = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    drawn = {"boundary", "field", "hyperplanes", "regions", "regions-units", "surface"}
+    assert {f.stem for f in named} == drawn | {"film"}
+    assert report == path / "report.html" and "What it learned" in report.read_text()
     assert all(f.stat().st_size > 2000 for f in named)
     api.load(path)  # is as whole as before
+
+
+def test_the_lectures_worked_figures_need_no_run(empty_folder: Path, capsys):
+    assert main(["explain", "--worked", "figures/worked"]) == 0
+    named = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(named) == 5 and all(f.parent == Path("figures/worked") and f.is_file() for f in named)
+
+
+def test_train_draws_unless_told_not_to(empty_folder: Path, capsys):
+    typed = ["train", "points-separable", "--data.samples", "60", "--epochs", "1"]
+    assert main([*typed, "--no-explain"]) == 0
+    assert not Path("runs/points-separable/explain").exists()
+    assert main([*typed, "--overwrite"]) == 0
+    assert Path("runs/points-separable/explain/film.webp").is_file()
+    assert capsys.readouterr().err.rstrip().endswith("runs/points-separable")
 
 
 def test_a_folder_that_is_no_run_is_named(empty_folder: Path, capsys):

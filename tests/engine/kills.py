@@ -53,25 +53,25 @@ def weights(path: Path) -> str:
 def main(folder: Path, kills: int, seed: int) -> None:
     """Do it all."""
     chance = random.Random(seed)
-    finish(fork(lambda: api.run_recipe(RECIPE, runs=folder, name="whole")))
+    finish(fork(lambda: api.run_recipe(RECIPE, runs=folder, name="whole", explained=False)))
     report.write(folder / "whole")  # imports what every run needs, so that the forked ones need not
     began = time.monotonic()
-    finish(fork(lambda: api.run_recipe(RECIPE, runs=folder, name="whole again")))
+    finish(fork(lambda: api.run_recipe(RECIPE, runs=folder, name="whole again", explained=False)))
     lasts = time.monotonic() - began
     killed = []
     for kill in range(kills):
         path = folder / f"killed-{kill}"
         moment = (kill + chance.random()) / kills * lasts  # at random, but in every part of the run
-        child = fork(lambda name=path.name: api.run_recipe(RECIPE, runs=folder, name=name))
+        child = fork(lambda name=path.name: api.run_recipe(RECIPE, runs=folder, name=name, explained=False))
         time.sleep(moment)
         os.kill(child, signal.SIGKILL)
         was_alive = os.WIFSIGNALED(os.waitpid(child, 0)[1])
         manifest = path / "checkpoint" / "manifest.json"
         step = json.loads(manifest.read_text())["state"]["step"] if manifest.exists() else 0
         if (path / "recipe.json").exists():
-            finish(fork(lambda path=path: api.resume(path)))
+            finish(fork(lambda path=path: api.resume(path, explained=False)))
         else:
-            finish(fork(lambda name=path.name: api.run_recipe(RECIPE, runs=folder, name=name)))
+            finish(fork(lambda name=path.name: api.run_recipe(RECIPE, runs=folder, name=name, explained=False)))
         killed.append({"weights": weights(path), "moment": moment, "was_alive": was_alive, "step": step})
     print(json.dumps({"whole": weights(folder / "whole"), "lasts": lasts, "killed": killed}))
 

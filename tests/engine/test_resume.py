@@ -29,6 +29,10 @@ def weights(path: Path) -> str:
     return hashlib.sha256((path / "model.safetensors").read_bytes()).hexdigest()
 
 
+def history(path: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in (path / "history").iterdir()}
+
+
 def curve(path: Path) -> list[tuple[int, float]]:
     records = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
     return [(r["step"], r["loss"]) for r in records if r["kind"] == "step"]
@@ -48,6 +52,7 @@ def test_killed_at_20_random_moments(tmp_path):
     assert {kill["weights"] for kill in told["killed"]} == {told["whole"]}
     for kill in range(20):
         assert curve(tmp_path / f"killed-{kill}") == curve(tmp_path / "whole")
+        assert history(tmp_path / f"killed-{kill}") == history(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("workers", [0, 2])

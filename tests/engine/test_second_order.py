@@ -88,9 +88,9 @@ def test_a_start_that_is_not_finite_is_stuck_and_harms_no_other():
 def test_trains_through_the_run_folder_and_says_how_sure_it_is(tmp_path):
     path = api.run_recipe(SURFACE, runs=tmp_path)
     run = api.load(path)
-    told = json.loads((path / "restarts.json").read_text())
-    assert told["restarts"] == 8 and len(told["loss"]) == 8 and 1 <= told["reached"] <= 8
-    assert sum(told["ended because"].values()) == 8
+    told = json.loads((path / "outcome.json").read_text())
+    assert len(told["loss"]) == 8 and 1 <= told["reached"] <= 8
+    assert sum(told["ended"].values()) == 8
     unexplained = 1 - run.metrics["r2"].value
     assert unexplained == pytest.approx(told["loss"][0], rel=1e-6), "the loaded net is not the best restart in float64"
     assert unexplained < 0.1

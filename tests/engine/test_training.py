@@ -17,7 +17,9 @@ from hyperplane.engine.events import Finished, Started, Stepped, Validated
 from hyperplane.errors import UserError
 from hyperplane.recipe import DataRecipe, NetRecipe, OptimizerRecipe, Recipe, ScheduleRecipe, TaskRecipe, TrainingRecipe
 
-POINTS = Recipe(data=DataRecipe(source="points-separable"), net=NetRecipe("perceptron"))
+POINTS = Recipe(
+    data=DataRecipe(source="points-separable"), net=NetRecipe("perceptron"), optimizer=OptimizerRecipe("adamw")
+)
 
 
 def records(path: Path, kind: str) -> list[dict]:

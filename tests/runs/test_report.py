@@ -15,6 +15,7 @@ import pytest
 from hyperplane.errors import UserError
 from hyperplane.runs import report
 from hyperplane.runs.folder import RunFolder
+from hyperplane.runs.records import Explained
 
 Made = Callable[..., RunFolder]
 EVIL = "<script>alert(1)</script>"
@@ -139,6 +140,52 @@ def test_no_figure_from_outside_gets_in(tmp_path: Path, run_of: Made) -> None:
     (tmp_path / "secret.svg").write_text("<svg/>")
     (folder.plots / "secret.svg").symlink_to(tmp_path / "secret.svg")
     with pytest.raises(UserError, match="lies outside of it"):
+        report.write(folder.path)
+
+
+WEBP = b"RIFF\x00\x00\x00\x00WEBPVP8 "
+
+
+def _explained(folder: RunFolder, *pictures: Explained) -> Path:
+    """Write pictures of what a net learned beside their list, and return the folder that they are in."""
+    folder.explained.mkdir()
+    folder.write_explained(pictures)
+    (folder.explained / "field.svg").write_text(f"<svg xmlns='http://www.w3.org/2000/svg'>{EVIL}</svg>")
+    for name in ("film.webp", "film-end.webp"):
+        (folder.explained / name).write_bytes(WEBP)
+    return folder.explained
+
+
+def test_what_it_learned_is_told_with_captions(tmp_path: Path, run_of: Made) -> None:
+    folder = run_of(tmp_path / "digits", epochs=1)
+    _explained(folder, Explained("film.webp", "It moves.", "film-end.webp"), Explained("field.svg", f"Of {EVIL}."))
+    path = report.write(folder.path)
+    page = _Page(path)
+    text = " ".join(page.text.split())
+    assert "What it learned" in text and "It moves." in text and f"Of {EVIL}." in text
+    film = f"data:image/webp;base64,{base64.b64encode(WEBP).decode()}"
+    assert page.links.count(film) == 2 and page.tags.count("source") == 1
+    assert all(link.startswith("data:image/") for link in page.links)
+    assert "script" not in page.tags and "svg" not in page.tags
+    folder.verify()
+
+
+@pytest.mark.parametrize("name", ["../secret.svg", "/etc/hostname", "link.svg"])
+def test_no_picture_of_what_it_learned_from_outside_gets_in(tmp_path: Path, run_of: Made, name: str) -> None:
+    folder = run_of(tmp_path / "digits", epochs=1)
+    (tmp_path / "secret.svg").write_text("<svg/>")
+    (_explained(folder, Explained(f"../{name}" if name[0] == "." else name, "Secret.")) / "link.svg").symlink_to(
+        tmp_path / "secret.svg"
+    )
+    with pytest.raises(UserError, match=r"lies outside of it|is no picture"):
+        report.write(folder.path)
+
+
+@pytest.mark.parametrize("name", ["lost.svg", "figures.json", "empty.svg"])
+def test_what_is_no_picture_of_what_it_learned_is_named(tmp_path: Path, run_of: Made, name: str) -> None:
+    folder = run_of(tmp_path / "digits", epochs=1)
+    (_explained(folder, Explained(name, "None.")) / "empty.svg").write_bytes(b"")
+    with pytest.raises(UserError, match=f"{name}: is no picture of what the net learned; type: hyperplane explain"):
         report.write(folder.path)
 
 

@@ -62,7 +62,8 @@ def _in_our_words(message: str, arguments: list[str]) -> str:
     for pattern, words in _WRONG.items():
         if said := re.match(pattern, message):
             held = (said[0], *said.groups(), "", "")
-            choices = [c.strip(" '") for c in held[3].split(",") if c.strip(" '") not in ("", "None")]
+            named = [c.strip(" '") for c in held[3].split(",")]
+            choices = [c for c in (sorted(named) if "None" in named else named) if c not in ("", "None")]
             option = held[2] if "{choices}" in words else held[1]
             names = option.split("/")
             name = next((n for n in names if any(a.partition("=")[0] == n for a in arguments)), names[-1])

@@ -12,7 +12,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from hyperplane.contracts import Measured, Metric
-from hyperplane.engine.events import Event, Finished, Started, Stepped, Validated
+from hyperplane.engine.events import Event, Explaining, Finished, Started, Stepped, Unexplained, Validated
+from hyperplane.recipe import SOLVERS
 
 
 def console() -> Console:
@@ -46,6 +47,12 @@ class TrainingScreen:
             assert self.metric is not None
             self.score = f"· {self.metric.name.replace('_', ' ')} {shown(event.values[self.metric.name], self.metric)}"
             self.progress.update(self.bar, completed=event.step, said=f"{self.loss} {self.score}")
+        elif isinstance(event, Explaining):
+            self.progress.update(
+                self.bar, completed=self.progress.tasks[self.bar].total, said="drawing what it learned"
+            )
+        elif isinstance(event, Unexplained):
+            self.console.print(f"note: what it learned was not drawn ({event.why})", style="yellow")
         else:
             self._finish(event)
 
@@ -68,8 +75,10 @@ class TrainingScreen:
         say(f"  task      {recipe.task.name}")
         epochs = f"{training.epochs} epoch{'s' * (training.epochs != 1)}"
         how = f"{epochs} of batches of {training.batch}, {optimizer.name}"
-        if optimizer.learning_rate is None:
-            how = f"{optimizer.restarts} restarts of {optimizer.name}, at most {training.epochs:,} iterations"
+        if optimizer.name in SOLVERS:
+            restarts = f"{optimizer.restarts} restarts of " * (optimizer.restarts != 1)
+            how = f"{restarts}{optimizer.name} on all samples at once, at most {training.epochs:,} iterations"
+            how += f", weight decay {optimizer.weight_decay:.3g}" if optimizer.weight_decay else ""
         else:
             how += f", learning rate {optimizer.learning_rate:g}, {recipe.schedule.name}"
         say(f"  training  {how}, seed {recipe.seed}")
@@ -84,10 +93,8 @@ class TrainingScreen:
         assert self.metric is not None
         self.console.print(metrics_table(event.metrics, event.kinds, f"{event.samples:,} {event.split} samples"))
         self.console.print(f"trained in {event.seconds:.1f} s")
-        if (fits := event.restarts) is not None:
-            why = ", ".join(f"{reason} ({count})" for reason, count in fits["ended because"].items())
-            best = f"least loss {fits['loss'][0]:.3g}, reached by {fits['reached']} of {fits['restarts']} restarts"
-            self.console.print(f"restarts  {best}; {why}")
+        for number, sentence in enumerate(event.outcome.sentences() if event.outcome is not None else ()):
+            self.console.print(f"{'ended' if number == 0 else '':10}{sentence}")
         self.console.print(f"report    {event.report}")
         self.console.print(f"next      hyperplane predict {shlex.quote(str(event.path))} FILE")
         self.console.print(str(event.path), style="bold")

@@ -66,6 +66,12 @@ def read_header(place: Place) -> Header:
         return Header(width, height, _is_grey(image))
 
 
+def frames(place: Place) -> int:
+    """Return how many pictures a file holds, of which the first is read; raises UserError where it is no picture."""
+    with _opened(place) as image:
+        return getattr(image, "n_frames", 1)
+
+
 def read(place: Place, channels: int, size: tuple[int, int]) -> np.ndarray:
     """Return a picture as float32 (C, H, W) in [0, 1]; raises UserError where it cannot be decoded whole."""
     height, width = size
@@ -73,10 +79,18 @@ def read(place: Place, channels: int, size: tuple[int, int]) -> np.ndarray:
         if image.format == "JPEG":
             image.draft(None, (2 * max(size), 2 * max(size)))
         planes = _as_planes(ImageOps.exif_transpose(image), "L" if channels == 1 else "RGB", place)
-        pixels_HWC = np.stack([np.asarray(fit(plane, width, height), np.float32) for plane in planes], axis=-1)
-        scale = 1.0 if planes[0].mode == "F" else 255.0
-    picture_CHW = np.clip(pixels_HWC.transpose(2, 0, 1) / scale, 0.0, 1.0)
-    return np.array(np.broadcast_to(picture_CHW, (channels, height, width)), np.float32, order="C")
+        return _stacked([fit(plane, width, height) for plane in planes], channels, _white(planes))
+
+
+def average(place: Place, channels: int, side: int) -> np.ndarray:
+    """Return the middle square as float32 (C, side, side) in [0, 1], each pixel the mean of those that it covers.
+
+    Raises UserError where the picture cannot be decoded whole.
+    """
+    with _opened(place) as image:
+        planes = _as_planes(ImageOps.exif_transpose(image), "L" if channels == 1 else "RGB", place)
+        means = [fit(plane.convert("F"), side, side, Image.Resampling.BOX) for plane in planes]  # 8 bits would round
+        return _stacked(means, channels, _white(planes))
 
 
 def show(place: Place) -> Image.Image:
@@ -215,6 +229,16 @@ def _as_planes(image: Image.Image, mode: str, place: Place) -> list[Image.Image]
     return list(image.convert(mode).split())
 
 
+def _white(planes: list[Image.Image]) -> float:
+    return 1.0 if planes[0].mode == "F" else 255.0
+
+
+def _stacked(planes: list[Image.Image], channels: int, white: float) -> np.ndarray:
+    """Return planes as float32 (C, H, W) in [0, 1], one of them for every channel where there is only one."""
+    pixels_PHW = np.clip(np.stack([np.asarray(plane, np.float32) for plane in planes]) / white, 0.0, 1.0)
+    return np.array(np.broadcast_to(pixels_PHW, (channels, *pixels_PHW.shape[1:])), np.float32, order="C")
+
+
 def _deep(image: Image.Image, place: Place) -> Image.Image:
     pixels_HW = np.asarray(image)
     most = 1.0 if image.mode == "F" else 65535.0
@@ -227,7 +251,9 @@ def _deep(image: Image.Image, place: Place) -> Image.Image:
     return Image.fromarray(np.asarray(pixels_HW / most, np.float32))
 
 
-def fit(plane: Image.Image, width: int, height: int) -> Image.Image:
+def fit(
+    plane: Image.Image, width: int, height: int, kernel: Image.Resampling = Image.Resampling.BILINEAR
+) -> Image.Image:
     """Return a plane scaled until it covers width and height, its middle kept."""
     if plane.size == (width, height):
         return plane
@@ -235,4 +261,4 @@ def fit(plane: Image.Image, width: int, height: int) -> Image.Image:
     wide, high = width * scale, height * scale
     left, top = max((plane.width - wide) / 2, 0.0), max((plane.height - high) / 2, 0.0)  # rounding may go below 0
     right, bottom = min(left + wide, plane.width), min(top + high, plane.height)
-    return plane.resize((width, height), Image.Resampling.BILINEAR, box=(left, top, right, bottom))
+    return plane.resize((width, height), kernel, box=(left, top, right, bottom))

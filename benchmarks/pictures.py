@@ -1,0 +1,75 @@
+"""Photographs as functions I = f(x, y) by every net of the chapter: `python -m benchmarks.pictures [PHOTOGRAPH ...]`.
+
+Each of `hyperplane/recipes/pictures.py` on seven photographs of 51 x 51 pixels, one seed, one thread. The loss is the
+share of the photograph's variance that is left unexplained; the median over the photographs stands next to the
+lecture's loss. Photographs that are named are measured again, and the others' figures are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+from dataclasses import replace
+
+import torch
+
+from benchmarks.record import RESULTS, write
+from hyperplane import api, discovery, recipes
+from hyperplane.engine.model import build
+from hyperplane.recipe import DataRecipe
+
+PHOTOGRAPHS = ("china", "flower", "hopper", "astronaut", "camera", "cat", "coffee")
+LECTURE = {
+    "picture_50": 3.65e-1,
+    "picture_100": 2.50e-1,
+    "picture_125": 2.40e-1,
+    "picture_300": 1.92e-1,
+    "picture_20_20": 8.31e-2,
+    "picture_14_14_14": 7.55e-2,
+    "picture_15_15_15": 5.93e-2,
+    "picture_19_19_19": 4.38e-2,
+    "picture_10_20_10": 6.43e-2,
+    "picture_10_20_10_10": 5.30e-2,
+}
+
+
+def main(photographs: list[str]) -> None:
+    """Measure and write, after each photograph."""
+    torch.set_num_threads(1)
+    path = RESULTS / "pictures.json"
+    names = next(entry for entry in discovery.entries("recipes").values() if entry.name == "pictures").variants
+    for photograph in photographs:
+        measured = {name: _fit(name, photograph) for name in names}
+        held = json.loads(path.read_text())["results"]["photographs"] if path.exists() else {}
+        held[photograph] = measured
+        write("pictures", {"nets": {name: _over(name, held) for name in names}, "photographs": held})
+
+
+def _over(name: str, held: dict[str, dict[str, dict[str, float]]]) -> dict[str, float | int | None]:
+    losses = [measured[name]["unexplained"] for measured in held.values()]
+    return {
+        "median unexplained": statistics.median(losses),
+        "least": min(losses),
+        "greatest": max(losses),
+        "photographs": len(losses),
+        "most seconds": max(measured[name]["seconds"] for measured in held.values()),
+        "the lecture's loss": LECTURE.get(name.removesuffix("_bypass")),
+    }
+
+
+def _fit(name: str, photograph: str) -> dict[str, float]:
+    recipe = replace(recipes.named(name), data=DataRecipe(f"photo-{photograph}"))
+    with tempfile.TemporaryDirectory() as folder:
+        run = api.load(api.run_recipe(recipe, runs=folder, explained=False))
+        result, trained = run.trained.folder.read_result(), run.trained
+    assert result is not None
+    weights = sum(p.numel() for p in build(trained.recipe, trained.description).net.parameters())
+    told = {"unexplained": result.metrics["unexplained"].value, "weights": weights, "seconds": result.seconds}
+    print(photograph, name, told, flush=True)
+    return told
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or list(PHOTOGRAPHS))

@@ -1,0 +1,95 @@
+"""Augmentation of images, a batch at a time on the device: each is moved, turned, zoomed, mirrored in its own way.
+
+What is moved in from outside repeats the edge. Shape suffixes: B batch, C channels, H and W pixels.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from hyperplane.contracts import Batch
+from hyperplane.errors import UserError
+from hyperplane.recipe import AugmentRecipe
+
+
+class Augmentation:
+    """What a recipe does to the images of a training batch."""
+
+    def __init__(self, recipe: AugmentRecipe, field: str, shape: tuple[int, ...]) -> None:
+        """Set it up for the images in `field`; raises UserError where the samples are none, or too small for it."""
+        if len(shape) != 3:
+            raise UserError("augment: found samples that are no images; leave out every --augment option")
+        if max(recipe.shift, recipe.cutout) >= min(shape[1:]):
+            raise UserError(
+                f"augment: found a shift of {recipe.shift} and a cutout of {recipe.cutout} pixels, expected less than "
+                f"the images' {min(shape[1:])}; type: --augment.shift 1"
+            )
+        self.recipe, self.field = recipe, field
+
+    def __call__(self, batch: Batch, chance: torch.Generator) -> Batch:
+        """Return the batch with its images changed, drawing from `chance`, a generator on their device."""
+        image_BCHW, recipe = batch[self.field], self.recipe
+        if recipe.flip:
+            image_BCHW = flipped(image_BCHW, chance)
+        if recipe.rotate or recipe.zoom:
+            image_BCHW = turned(image_BCHW, recipe.rotate, recipe.zoom, recipe.shift, chance)
+        elif recipe.shift:
+            image_BCHW = shifted(image_BCHW, recipe.shift, chance)
+        if recipe.cutout:
+            image_BCHW = with_hole(image_BCHW, recipe.cutout, chance)
+        return Batch({**batch.fields, self.field: image_BCHW}, batch.index_B)
+
+
+def flipped(image_BCHW: Tensor, chance: torch.Generator) -> Tensor:
+    """Mirror left and right, with probability one half."""
+    mirror_B = torch.rand(len(image_BCHW), generator=chance, device=image_BCHW.device) < 0.5
+    return torch.where(mirror_B[:, None, None, None], image_BCHW.flip(3), image_BCHW)
+
+
+def shifted(image_BCHW: Tensor, most: int, chance: torch.Generator) -> Tensor:
+    """Move by a whole number of pixels, up to `most` in each direction, all alike."""
+    count, _, height, width = image_BCHW.shape
+    offset_B2 = torch.randint(-most, most + 1, (count, 2), generator=chance, device=image_BCHW.device)
+    row_BH = _from(offset_B2[:, 0], height)
+    column_BW = _from(offset_B2[:, 1], width)
+    sample_B = torch.arange(count, device=image_BCHW.device)
+    moved_BHWC = image_BCHW.permute(0, 2, 3, 1)[sample_B[:, None, None], row_BH[:, :, None], column_BW[:, None, :]]
+    return moved_BHWC.permute(0, 3, 1, 2)
+
+
+def turned(image_BCHW: Tensor, degrees: float, zoom: float, most: int, chance: torch.Generator) -> Tensor:
+    """Turn by up to `degrees` either way, scale each axis by 1 ± `zoom`, and move by up to `most` pixels; bilinear."""
+    count, _, height, width = image_BCHW.shape
+    device = image_BCHW.device
+    draw_5B = torch.rand(5, count, generator=chance, device=device) * 2 - 1
+    angle_B = draw_5B[0] * math.radians(degrees)
+    cos_B, sin_B = angle_B.cos(), angle_B.sin()
+    wide_B, high_B = 1 + zoom * draw_5B[1], 1 + zoom * draw_5B[2]
+    right_B, down_B = 2 * most / width * draw_5B[3], 2 * most / height * draw_5B[4]
+    stretch = height / width
+    first_B3 = torch.stack([cos_B / wide_B, -sin_B * stretch / wide_B, right_B], dim=1)
+    second_B3 = torch.stack([sin_B / stretch / high_B, cos_B / high_B, down_B], dim=1)
+    theta_B23 = torch.stack([first_B3, second_B3], dim=1).to(image_BCHW.dtype)
+    grid_BHW2 = F.affine_grid(theta_B23, list(image_BCHW.shape), align_corners=False)
+    return F.grid_sample(image_BCHW, grid_BHW2, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def with_hole(image_BCHW: Tensor, side: int, chance: torch.Generator) -> Tensor:
+    """Set a square of `side` pixels to the image's mean, anywhere (DeVries and Taylor 2017, arXiv:1708.04552)."""
+    count, _, height, width = image_BCHW.shape
+    device = image_BCHW.device
+    middle_2B = torch.rand(2, count, generator=chance, device=device)
+    row_H, column_W = torch.arange(height, device=device), torch.arange(width, device=device)
+    in_rows_BH = (row_H - (middle_2B[0] * height)[:, None]).abs() <= side / 2
+    in_columns_BW = (column_W - (middle_2B[1] * width)[:, None]).abs() <= side / 2
+    hole_B1HW = (in_rows_BH[:, :, None] & in_columns_BW[:, None, :])[:, None]
+    return image_BCHW.where(~hole_B1HW, image_BCHW.mean(dim=(1, 2, 3), keepdim=True))
+
+
+def _from(offset_B: Tensor, size: int) -> Tensor:
+    """Return which row or column each one is taken from, (B, size)."""
+    return (torch.arange(size, device=offset_B.device) + offset_B[:, None]).clamp(0, size - 1)

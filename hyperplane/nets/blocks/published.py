@@ -1,0 +1,91 @@
+"""Published checkpoints: which files are known, how a state dict differs from a net, and loading one.
+
+A net whose state-dict keys are the published ones is a `Published` module, and its file may hold a table `PUBLISHED`:
+`Weights` by the first eight hex digits of a file's SHA-256, which are also in the names of torchvision's files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from hyperplane.errors import UserError
+
+NAMED = 5
+"""Tensors of each kind that a message names."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A published checkpoint: which net it is, and how its images were read."""
+
+    variant: str
+    """The net's or variant's name."""
+    middle: float = 224 / 256
+    """Share of a picture's shorter side that the square in its middle has, which the net was tested on."""
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    """Of each channel in [0, 1]: ImageNet's."""
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    """Of each channel."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How a state dict differs from what a net holds."""
+
+    missing: tuple[str, ...]
+    """Keys of the net that the state dict lacks."""
+    foreign: tuple[str, ...]
+    """Keys of the state dict that the net has not."""
+    reshaped: tuple[str, ...]
+    """Tensors that both have in different shapes, each with both shapes."""
+
+    def __len__(self) -> int:
+        return len(self.missing) + len(self.foreign) + len(self.reshaped)
+
+    def __str__(self) -> str:
+        parts = []
+        if self.missing:
+            parts.append(f"lacks {_some(self.missing)}")
+        if self.foreign:
+            parts.append(f"has {_some(self.foreign)} that the net has not")
+        if self.reshaped:
+            parts.append(f"has {_some(self.reshaped)} of another shape")
+        return " and ".join(parts) or "fits"
+
+
+def differ(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Difference:
+    """Return how a state dict differs from a net's own, whose tensors may be on the meta device.
+
+    Batch normalisation's counters of batches may be missing: older files lack them, and nothing is computed from them.
+    """
+    return Difference(
+        tuple(key for key in expected if key not in found and not key.endswith("num_batches_tracked")),
+        tuple(key for key in found if key not in expected),
+        tuple(
+            f"{key} {tuple(found[key].shape)} for {tuple(tensor.shape)}"
+            for key, tensor in expected.items()
+            if key in found and found[key].shape != tensor.shape
+        ),
+    )
+
+
+class Published(nn.Module):
+    """A net that takes published checkpoints under their own keys."""
+
+    def load_published(self, state_dict: Mapping[str, Tensor]) -> None:
+        """Load a published state dict; raises UserError that names what is missing, foreign or of another shape."""
+        difference = differ(state_dict, self.state_dict())
+        if difference:
+            raise UserError(
+                f"the state dict {difference}; name the net that it was saved from, with as many channels and classes"
+            )
+        self.load_state_dict(dict(state_dict))
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return a count with the first few names."""
+    shown = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+    return f"{len(names)} tensor{'s' * (len(names) > 1)} ({shown})"

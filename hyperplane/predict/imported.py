@@ -1,0 +1,269 @@
+"""Published weights as a run folder: which net they are, how its images were read, and all that prediction needs.
+
+Nothing was trained here, so the folder has a net and a description of its data but no metrics. Prediction, explanation
+and export take it as they take any other.
+
+Shape suffixes: C channels, H and W pixels, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hyperplane import discovery, nets
+from hyperplane.contracts import Description
+from hyperplane.engine import environment, model, precision
+from hyperplane.errors import UserError
+from hyperplane.nets.blocks.published import Difference, Weights, differ
+from hyperplane.predict import foreign
+from hyperplane.recipe import DataRecipe, NetRecipe, Recipe, TaskRecipe
+from hyperplane.runs.folder import RunFolder
+
+MARKS = (3, 1000)
+"""Channels and outputs of the net that stands in for one of unknown numbers."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A run folder made of published weights."""
+
+    path: Path
+    net: str
+    parameters: int
+    classes: int
+    sha256: str
+    notes: tuple[str, ...]
+    """What was found, assumed and done, one sentence each, for people."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a state dict goes with a net."""
+
+    name: str
+    """The net's or the variant's."""
+    channels: int
+    outputs: int
+    difference: Difference
+    """Empty where it fits."""
+
+
+def import_weights(
+    path: str | Path,
+    *,
+    net: str | None = None,
+    out: str | Path | None = None,
+    classes: str | Path | None = None,
+    size: int | None = None,
+    mean: tuple[float, ...] = (),
+    std: tuple[float, ...] = (),
+    overwrite: bool = False,
+    command: str = "hyperplane.import_weights(...)",
+) -> Imported:
+    """Turn published weights into a run folder.
+
+    Arguments: a state dict's file; the net or variant (None: the one that fits); the run folder (None: runs/ and the
+    net's name); a text file with the name of a class on each line (None: their numbers); the side of the square that
+    pictures are brought to, in pixels; mean and standard deviation of each channel in [0, 1] (empty: those that the
+    weights were published with, or ImageNet's); whether a run of that name may be replaced; what the user typed.
+    Raises UserError for a file that is damaged, hostile, or fits no net.
+    """
+    path = Path(path)
+    if out is not None:
+        RunFolder(out).expect_free(overwrite)  # before the file is read, which may take long
+    found = foreign.read(path)
+    known = _published().get(found.sha256[:8])
+    fit = _fit(path, found.tensors, net, known)
+    folder = RunFolder(out or Path("runs") / fit.name)
+    folder.expect_free(overwrite)
+    notes = [f"The weights are those of {path.name}, SHA-256 {found.sha256}.", *found.notes]
+    tensors = found.tensors
+    if fit.outputs == 2:
+        tensors = _one_output(tensors, fit)
+        notes.append(
+            "Of two classes one output is kept, the second's less the first's: their probabilities are the same."
+        )
+    variant = discovery.load("nets", fit.name)
+    side = variant.EXAMPLE["shape"][-1] if size is None else size
+    _expected(fit.name, (fit.channels, side, side), fit.channels, 1)  # says so where the size is too small
+    encoding = _encoding(fit, known, mean, std, notes)
+    description = Description(
+        name="ImageNet" if known else path.stem,
+        format="folder",
+        kind="image",
+        input="image_BCHW",
+        target="label_B",
+        shapes={"image_BCHW": (fit.channels, side, side), "label_B": ()},
+        splits={},
+        classes=_classes(classes, fit),
+        encoding=encoding,
+        hashes={path.name: found.sha256},
+        notes=tuple(notes),
+    )
+    options = nets.all_options(variant.NET, variant.VARIANTS.get(fit.name, {}), f"net {fit.name}")
+    recipe = Recipe(
+        data=DataRecipe(source=description.name, format="folder", size=side),
+        task=TaskRecipe("classification", {"label_smoothing": 0.0}),
+        net=NetRecipe(fit.name, options),
+    )
+    with torch.device("meta"):
+        made = model.build(recipe, description)
+    expected = made.net.state_dict()
+    made.net.load_state_dict({key: t.to(expected[key].dtype) for key, t in tensors.items()}, assign=True)
+    folder = RunFolder.create(folder.path, overwrite)
+    folder.write_recipe(recipe)
+    folder.write_description(description)
+    folder.write_environment(environment.describe(precision.choose(recipe.hardware, made), command))
+    folder.truncate_metrics(0)
+    folder.write_model(made.state_dict())
+    folder.finish()
+    parameters = sum(p.numel() for p in made.parameters())
+    return Imported(folder.path, fit.name, parameters, len(description.classes), found.sha256, description.notes)
+
+
+def _published() -> dict[str, Weights]:
+    """Return what is known of published files, by the first eight hex digits of their SHA-256."""
+    modules = discovery.loaded("nets").values()
+    return {digits: weights for module in modules for digits, weights in getattr(module, "PUBLISHED", {}).items()}
+
+
+# Which net
+
+
+def _fit(path: Path, tensors: Mapping[str, Tensor], net: str | None, known: Weights | None) -> Fit:
+    """Return the net that a state dict is of: the named one, the one of its hash, or the only one that fits."""
+    if net is not None:
+        discovery.find("nets", net)
+        fit = _try(net, tensors)
+        if fit is None or fit.difference:
+            best = _nearest(tensors)
+            why = f"it {fit.difference}" if fit else f"{net} reads no images"
+            raise UserError(
+                f"{path}: does not fit {net}: {why}; the net nearest to it is {best.name}"
+                + (f", so type: --net {best.name}" if best.name != net else ", so name the file that belongs to it")
+            )
+        return fit
+    fits = [fit for fit in ([_try(known.variant, tensors)] if known else _fits(tensors)) if fit and not fit.difference]
+    if not fits:
+        best = _nearest(tensors)
+        raise UserError(
+            f"{path}: fits no net; the nearest is {best.name}, but the file {best.difference}; name a file that holds "
+            "all of a net, or the net with --net (hyperplane list nets)"
+        )
+    if len(fits) > 1:
+        names = [fit.name for fit in fits]
+        raise UserError(f"{path}: fits {', '.join(names)}, which compute differently; type: --net {names[0]}")
+    return fits[0]
+
+
+def _fits(tensors: Mapping[str, Tensor]) -> list[Fit]:
+    """Return how the nets whose keys differ least from a state dict's go with it; each net and set of options once."""
+    distances: dict[str, int] = {}
+    for entry in discovery.entries("nets").values():
+        module = discovery.load("nets", entry.name)
+        seen = []
+        for name in (*entry.variants, entry.name):
+            options = nets.all_options(module.NET, module.VARIANTS.get(name, {}), name)
+            if len(module.EXAMPLE["shape"]) == 3 and options not in seen:
+                seen.append(options)
+                difference = differ(tensors, _expected(name, module.EXAMPLE["shape"], *MARKS))
+                distances[name] = len(difference.missing) + len(difference.foreign)
+    least = min(distances.values())
+    fits = [_try(name, tensors) for name, distance in distances.items() if distance == least]
+    return [fit for fit in fits if fit is not None]
+
+
+def _nearest(tensors: Mapping[str, Tensor]) -> Fit:
+    return min(_fits(tensors), key=lambda fit: len(fit.difference))
+
+
+def _try(name: str, tensors: Mapping[str, Tensor]) -> Fit | None:
+    """Return how a state dict goes with a net, channels and outputs read off it; None for a net without images.
+
+    Channels and outputs are the numbers that change in a net's shapes when it is built for others of them.
+    """
+    shape = discovery.load("nets", name).EXAMPLE["shape"]
+    if len(shape) != 3:
+        return None
+    plain = _expected(name, shape, *MARKS)
+    channels = _read_off(plain, _expected(name, shape, MARKS[0] + 1, MARKS[1]), tensors, MARKS[0])
+    outputs = _read_off(plain, _expected(name, shape, MARKS[0], MARKS[1] + 1), tensors, MARKS[1])
+    return Fit(name, channels, outputs, differ(tensors, _expected(name, shape, channels, outputs)))
+
+
+def _read_off(
+    plain: Mapping[str, Tensor], other: Mapping[str, Tensor], tensors: Mapping[str, Tensor], mark: int
+) -> int:
+    """Return the size that a state dict has where one number changes a net's shapes; `mark` where that is not seen."""
+    for key, tensor in plain.items():
+        if key in tensors and tensors[key].ndim == tensor.ndim:
+            for axis, size in enumerate(tensor.shape):
+                if size == mark and other[key].shape[axis] == mark + 1 and tensors[key].shape[axis] > 0:
+                    return tensors[key].shape[axis]
+    return mark
+
+
+@lru_cache(maxsize=256)
+def _expected(name: str, shape: tuple[int, ...], channels: int, outputs: int) -> dict[str, Tensor]:
+    """Return a net's state dict on the meta device: keys and shapes without numbers."""
+    with torch.device("meta"):
+        return nets.build(name, (channels, *shape[1:]), outputs).state_dict()
+
+
+def _one_output(tensors: Mapping[str, Tensor], fit: Fit) -> dict[str, Tensor]:
+    """Return the tensors of a net with one output for two classes, its logit the difference of theirs."""
+    shape = discovery.load("nets", fit.name).EXAMPLE["shape"]
+    two, one = (_expected(fit.name, shape, fit.channels, outputs) for outputs in (2, 1))
+    return {
+        key: tensor[1:] - tensor[:1] if key in two and two[key].shape != one[key].shape else tensor
+        for key, tensor in tensors.items()
+    }
+
+
+# How its images were read
+
+
+def _encoding(
+    fit: Fit, known: Weights | None, mean: tuple[float, ...], std: tuple[float, ...], notes: list[str]
+) -> dict[str, Any]:
+    """Return how a picture becomes an input, as far as that is known; `notes` says where it is a guess."""
+    published = next((w for w in _published().values() if w.variant == fit.name), Weights(fit.name, middle=1.0))
+    weights = known or published
+    encoding: dict[str, Any] = {"middle": weights.middle}
+    for name, given, usual, neutral in (("mean", mean, weights.mean, 0.0), ("std", std, weights.std, 1.0)):
+        value = given or (usual if len(usual) == fit.channels else (neutral,) * fit.channels)
+        if len(value) != fit.channels or not all(0 <= v <= 1 for v in value) or (name == "std" and min(value) == 0):
+            raise UserError(
+                f"import --{name}: found {' '.join(map(str, value))}, expected {fit.channels} numbers in [0, 1]"
+                f"{', none of them 0' * (name == 'std')}, one for each channel; type: --{name}{' 0.5' * fit.channels}"
+            )
+        encoding[name] = list(value)
+    if known is None and not (mean and std):
+        told = ", ".join(f"{name} {' '.join(f'{v:g}' for v in encoding[name])}" for name in ("mean", "std"))
+        notes.append(f"The file is not a known one; that its pictures were read with {told} is a guess.")
+    return encoding
+
+
+def _classes(path: str | Path | None, fit: Fit) -> tuple[str, ...]:
+    """Return the names of the classes: a file's lines, or numbers; one that comes twice gets its number as well."""
+    count = max(2, fit.outputs)
+    if path is None:
+        return tuple(map(str, range(count)))
+    try:
+        lines = [line.strip() for line in Path(path).read_text("utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UserError(f"{path}: cannot be read ({why}); name a text file with a class on each line") from error
+    if len(lines) != count or not all(lines):
+        raise UserError(
+            f"{path}: holds {sum(map(bool, lines))} names on {len(lines)} lines, but {fit.name} has {count} classes "
+            "here; put one name on each line, in the order of the net's outputs"
+        )
+    return tuple(f"{name} [{k}]" if lines.count(name) > 1 else name for k, name in enumerate(lines))

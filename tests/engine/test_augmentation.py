@@ -1,0 +1,92 @@
+"""Augmentation: what each change does to an image, that it depends on the step alone, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from hyperplane import api
+from hyperplane.contracts import Batch
+from hyperplane.engine.augmentation import Augmentation, flipped, shifted, turned, with_hole
+from hyperplane.engine.chance import generator
+from hyperplane.errors import UserError
+from hyperplane.recipe import AugmentRecipe
+
+
+def chance(step: int = 0) -> torch.Generator:
+    return generator(0, "test", step)
+
+
+def test_a_shift_moves_whole_pixels_and_repeats_the_edge() -> None:
+    image_BCHW = torch.arange(400 * 49.0).view(400, 1, 7, 7)
+    moved_BCHW = shifted(image_BCHW, 2, chance())
+    down, right = (moved_BCHW - image_BCHW)[:, 0, 3, 3].div(7).round(), None
+    right = (moved_BCHW - image_BCHW)[:, 0, 3, 3] - 7 * down
+    assert set(down.tolist()) == set(right.tolist()) == {-2, -1, 0, 1, 2}
+    k = int(((down == 2) & (right == 0)).nonzero()[0])
+    assert torch.equal(moved_BCHW[k, 0, :5], image_BCHW[k, 0, 2:])
+    assert torch.equal(moved_BCHW[k, 0, 5], image_BCHW[k, 0, 6]) and torch.equal(
+        moved_BCHW[k, 0, 6], image_BCHW[k, 0, 6]
+    )
+
+
+def test_half_of_the_images_are_mirrored() -> None:
+    image_BCHW = torch.randn(1000, 3, 4, 5, generator=chance())
+    seen_BCHW = flipped(image_BCHW, chance(1))
+    mirrored_B = (seen_BCHW == image_BCHW.flip(3)).flatten(1).all(1)
+    assert 430 < int(mirrored_B.sum()) < 570
+    assert torch.equal(seen_BCHW[~mirrored_B], image_BCHW[~mirrored_B])
+
+
+def test_a_turn_of_nothing_changes_nothing_and_a_turned_disc_stays_where_it_is() -> None:
+    image_BCHW = torch.randn(8, 2, 9, 13, generator=chance())
+    assert torch.allclose(turned(image_BCHW, 0.0, 0.0, 0, chance(1)), image_BCHW, atol=1e-5)
+    row_H, column_W = torch.arange(32.0) - 15.5, torch.arange(48.0) - 23.5
+    disc_HW = ((row_H[:, None] ** 2 + column_W**2).sqrt() < 10).float()
+    seen_BHW = turned(disc_HW.expand(64, 1, 32, 48), 180.0, 0.0, 0, chance(2))[:, 0]
+    assert (seen_BHW - disc_HW).abs().mean() < 0.02, "in oblong images too, a turn keeps distances"
+
+
+def test_a_turn_goes_both_ways_and_no_further() -> None:
+    arrow_HW = torch.zeros(41, 41)
+    arrow_HW[20, 20:] = 1
+    seen_BHW = turned(arrow_HW.expand(300, 1, 41, 41), 30.0, 0.0, 0, chance())[:, 0]
+    row_B = (seen_BHW[:, :, 38] * torch.arange(41.0)).sum(1) / seen_BHW[:, :, 38].sum(1).clamp_min(1e-6)
+    angle_B = torch.atan2(row_B - 20, torch.tensor(18.0)).rad2deg()
+    assert angle_B.min() < -20 and angle_B.max() > 20 and angle_B.abs().max() < 31
+
+
+def test_a_hole_is_blanked_with_the_mean() -> None:
+    image_BCHW = torch.randn(50, 1, 20, 20, generator=chance())
+    seen_BCHW = with_hole(image_BCHW, 6, chance(1))
+    changed_B = (seen_BCHW != image_BCHW).flatten(1).sum(1)
+    assert 9 <= int(changed_B.min()) and int(changed_B.max()) <= 49
+    blank = seen_BCHW[0][seen_BCHW[0] != image_BCHW[0]]
+    assert torch.allclose(blank, image_BCHW[0].mean().expand_as(blank))
+
+
+def test_depends_on_the_generator_alone_and_leaves_the_batch_alone() -> None:
+    image_BCHW = torch.randn(16, 1, 8, 8, generator=chance())
+    batch = Batch({"image_BCHW": image_BCHW.clone(), "label_B": torch.arange(16)}, torch.arange(16))
+    recipe = AugmentRecipe(flip=True, shift=1, rotate=10.0, zoom=0.1, cutout=2)
+    augment = Augmentation(recipe, "image_BCHW", (1, 8, 8))
+    first, again, other = (augment(batch, chance(step)) for step in (1, 1, 2))
+    assert torch.equal(first["image_BCHW"], again["image_BCHW"])
+    assert not torch.equal(first["image_BCHW"], other["image_BCHW"])
+    assert torch.equal(batch["image_BCHW"], image_BCHW) and torch.equal(first["label_B"], batch["label_B"])
+
+
+def test_refuses_what_it_cannot_change(tmp_path) -> None:
+    with pytest.raises(UserError, match="no images"):
+        Augmentation(AugmentRecipe(shift=1), "feature_BD", (4,))
+    with pytest.raises(UserError, match="expected less than the images' 8"):
+        Augmentation(AugmentRecipe(shift=8), "image_BCHW", (1, 8, 8))
+    with pytest.raises(UserError, match="no images"):
+        api.train("points-separable", runs=tmp_path, changes={"augment.flip": True, "training.epochs": 1})
+
+
+def test_trains_digits_with_it(tmp_path) -> None:
+    changes = {"augment.shift": 1, "training.epochs": 3}
+    runs = [api.train("digits", runs=tmp_path, name=name, changes=changes) for name in ("first", "second")]
+    assert runs[0].metrics["accuracy"].value > 0.8
+    assert (tmp_path / "first/model.safetensors").read_bytes() == (tmp_path / "second/model.safetensors").read_bytes()

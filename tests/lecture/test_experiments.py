@@ -1,0 +1,114 @@
+"""The experiments of the chapters that are built, each in its smallest form: findings of its claims, pictures, text."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hyperplane import api, data, recipes
+from hyperplane.cli import main
+from hyperplane.lecture import claims, running
+from hyperplane.lecture.budget import Budget
+from hyperplane.lecture.commands import typed
+from hyperplane.lecture.experiments import depth, logistic, perceptrons, surface, training
+from hyperplane.lecture.findings import Skipped, verdict
+from hyperplane.lecture.folder import LectureFolder, key
+from hyperplane.recipe import DataRecipe, NetRecipe, OptimizerRecipe, Recipe
+
+KNOWN = claims.load()
+NAMES = running.experiments(KNOWN.claims)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("mnist.")])
+@pytest.mark.usefixtures("plain_runs")
+def test_an_experiment_finds_something_of_each_of_its_claims(name: str, folder: LectureFolder) -> None:
+    budget = Budget(name, "least", folder)
+    outcome = running.load(name)(budget)
+    mine = {claim.id: claim for claim in KNOWN.claims if claim.experiment == name}
+    assert sorted(f.claim for f in outcome.findings) == sorted(mine)
+    for finding in outcome.findings:
+        assert finding.why[-1] == "." and "\n" not in finding.why
+        assert mine[finding.claim].kind == "statement" or finding.ours is not None
+        verdict(mine[finding.claim], finding)
+    for picture in outcome.pictures:
+        assert (folder.path / picture.file).read_text("utf-8").startswith("<?xml")
+    for table in outcome.tables:
+        assert all(len(row) == len(table.columns) for row in table.rows)
+
+
+def test_without_mnist_its_experiments_are_skipped(folder: LectureFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HYPERPLANE_DATA", raising=False)
+    for name in ("mnist.data", "mnist.widths", "mnist.classics"):
+        with pytest.raises(Skipped, match="mnist"):
+            running.load(name)(Budget(name, "least", folder))
+
+
+def test_what_mnist_holds(shared_data: Path, folder: LectureFolder) -> None:
+    found = {f.claim: f for f in running.load("mnist.data")(Budget("mnist.data", "least", folder)).findings}
+    assert found["mlp-mnist-train"].holds and found["mlp-mnist-input"].holds
+    assert found["mlp-mnist-test"].holds is False
+
+
+@pytest.mark.usefixtures("plain_runs")
+def test_a_finished_run_is_not_trained_again(folder: LectureFolder) -> None:
+    budget = Budget("training.binary", "least", folder)
+    first = budget.train("one", training.region_net(0, 1))
+    written = (first.path / "manifest.json").stat().st_mtime_ns
+    assert budget.train("one", training.region_net(0, 1)).path == first.path
+    assert (first.path / "manifest.json").stat().st_mtime_ns == written and len(budget.before) == 1
+    budget.train("one", training.region_net(1, 1))
+    assert (first.path / "manifest.json").stat().st_mtime_ns != written
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        training.region_net(3, 7),
+        surface._recipe("[0, 2]²", "tanh", 3, 2, 8, 50),
+        logistic.recipe("points-outliers", labels="-1,1"),
+        Recipe(
+            data=DataRecipe(source="digits"), net=NetRecipe("mlp", {"hidden": [9]}), optimizer=OptimizerRecipe("sgd")
+        ),
+        Recipe(
+            data=DataRecipe(source="photo-china"),
+            net=NetRecipe("mlp", {"hidden": [20, 20], "activation": "relu", "bypass": True}),
+            optimizer=OptimizerRecipe("levenberg-marquardt", restarts=2),
+        ),
+    ],
+    ids=["points", "surface", "labels", "digits", "photograph"],
+)
+def test_the_command_trains_the_recipe(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[Recipe] = []
+    monkeypatch.setattr(api, "run_recipe", lambda found, **rest: trained.append(found))
+    program, *words = shlex.split(typed(recipe))
+    assert program == "hyperplane" and main(words) == 0
+    description = data.open(recipe.data).description
+    assert recipes.complete(trained[0], description) == recipes.complete(recipe, description)
+
+
+def test_folding_weights_multiply_the_pieces() -> None:
+    assert [depth._count(depth.zigzag(widths), 0, 1) for widths in ((5,), (2, 3), (3, 5, 4))] == [5, 6, 60]
+    x_N1 = np.linspace(0, 1, 33)[:, None]
+    np.testing.assert_allclose(depth.zigzag((2, 2, 2))(x_N1), depth.zigzag((8,))(x_N1), atol=1e-12)
+
+
+def test_crossings_are_where_units_switch() -> None:
+    net = perceptrons.layers(perceptrons.random_net((6, 5)))
+    x_ND, unit_N = perceptrons.crossings(net, 20, seed=1)
+    before_NH = np.concatenate(net.before(x_ND), axis=1)
+    assert len(x_ND) > 50 and set(unit_N) & set(range(6, 11))
+    np.testing.assert_allclose(before_NH[np.arange(len(unit_N)), unit_N], 0, atol=1e-12)
+
+
+def test_the_stored_search_says_that_it_is_stored() -> None:
+    table = surface._search_table()
+    assert "benchmarks.surface_search" in table.caption and "not computed here" in table.caption
+    judging = next(row for row in table.rows if row[0] == "[0, 2] × [0, 2]")
+    assert judging[-1] == "yes" and len(table.rows) >= 10
+
+
+def test_the_key_follows_the_text_of_an_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert key("surface.losses") == key("surface.other") != key("depth.pieces")
