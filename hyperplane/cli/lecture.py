@@ -89,16 +89,10 @@ def main(arguments: list[str]) -> int:
 
 def _show(rows: list[Row]) -> None:
     """Write the claims and what was found of them to standard output."""
-    from rich.console import Console
-    from rich.table import Table
+    from hyperplane.cli.blocks.screen import write_line
 
-    table = Table(box=None, pad_edge=False)
-    table.add_column("claim", no_wrap=True)
-    table.add_column("lecture", justify="right")
-    table.add_column("ours", justify="right")
-    table.add_column("found", no_wrap=True)
-    table.add_column("what the lecture says")
+    width = max(len(row.claim.id) for row in rows)
     for row in rows:
-        ours = row.ours if row.lecture else ""
-        table.add_row(row.claim.id, row.lecture, ours, row.verdict, row.claim.claim)
-    Console(highlight=False, markup=False).print(table)
+        numbers = f"{row.lecture} → {row.ours}" if row.lecture and row.ours else row.lecture
+        write_line(f"{row.claim.id:{width}}  {row.verdict:11}  {numbers}".rstrip())
+        write_line(f"  {row.claim.claim}")

@@ -46,6 +46,8 @@ class Claim:
     """The function that tests it, as file.function of `lecture/experiments`; None where it is open."""
     recipes: tuple[str, ...] = ()
     """Named recipes that the experiment trains."""
+    own: bool = False
+    """Whether the value is one that we ask of ourselves, where the lecture gives none."""
     asserted: bool = True
     """Whether the command fails where a full run finds otherwise."""
     note: str = ""

@@ -14,9 +14,9 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hyperplane.errors import UserError
+from hyperplane.lecture.claims import load
 from hyperplane.lecture.findings import Outcome, Size
 from hyperplane.recipe import parse
 from hyperplane.runs import atomic
@@ -109,15 +109,15 @@ class LectureFolder:
 
 
 def key(experiment: str) -> str:
-    """Return the hash of what an experiment is made of: its source text, data named after it, and how it draws."""
+    """Return the hash of what an experiment's result depends on.
+
+    That is its source text, data named after it, how it draws, and the numbers of its claims; nothing is imported.
+    """
     file = experiment.partition(".")[0]
     spec = importlib.util.find_spec(f"{EXPERIMENTS}.{file}")
     assert spec is not None and spec.origin is not None, f"there is no experiment {experiment}"
     texts = sorted(f for f in Path(spec.origin).parent.glob(f"{file}*") if f.suffix in (".py", ".json"))
     texts.append(Path(__file__).with_name("figures.py"))
-    return hashlib.sha256(b"\0".join(text.read_bytes() for text in texts)).hexdigest()[:16]
-
-
-def as_json(value: Any) -> str:
-    """Return dataclasses as indented JSON."""
-    return json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    numbers = [(claim.id, claim.value, claim.sense) for claim in load().claims if claim.experiment == experiment]
+    held = [text.read_bytes() for text in texts] + [repr(numbers).encode()]
+    return hashlib.sha256(b"\0".join(held)).hexdigest()[:16]

@@ -36,7 +36,7 @@ def find(source: str, net: str | None = None) -> Recipe:
     for recipe in () if os.path.exists(source) else _all():
         if recipe.data.source == source and net in (None, recipe.net.name):
             return recipe
-    typical = _typical(source)
+    typical = _typical(source) if source else None
     if typical not in (None, source):
         found = find(typical, net)
         return replace(found, data=replace(found.data, source=source))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
@@ -63,6 +64,18 @@ def test_a_finished_run_is_not_trained_again(folder: LectureFolder) -> None:
     assert (first.path / "manifest.json").stat().st_mtime_ns != written
 
 
+@pytest.mark.usefixtures("plain_runs")
+def test_an_unfinished_run_is_gone_on_with(folder: LectureFolder) -> None:
+    budget = Budget("training.binary", "least", folder)
+    first = budget.train("one", training.region_net(0, 1))
+    steps, weights = first.history[-1]["steps"], (first.path / "model.safetensors").read_bytes()
+    (first.path / "manifest.json").unlink()
+    begun = (first.path / "environment.json").read_text()
+    again = budget.train("one", training.region_net(0, 1))
+    assert again.history[-1]["steps"] == steps and (again.path / "model.safetensors").read_bytes() == weights
+    assert json.loads((again.path / "environment.json").read_text())["started"] == json.loads(begun)["started"]
+
+
 @pytest.mark.parametrize(
     "recipe",
     [
@@ -110,5 +123,6 @@ def test_the_stored_search_says_that_it_is_stored() -> None:
     assert judging[-1] == "yes" and len(table.rows) >= 10
 
 
-def test_the_key_follows_the_text_of_an_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert key("surface.losses") == key("surface.other") != key("depth.pieces")
+def test_each_experiment_has_a_key_of_its_own() -> None:
+    keys = {name: key(name) for name in NAMES}
+    assert len(set(keys.values())) == len(NAMES) and keys == {name: key(name) for name in NAMES}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from hyperplane.cli import main
 from hyperplane.lecture import running
 from hyperplane.lecture.budget import Budget
 from hyperplane.lecture.findings import Finding, Outcome
+from tests.cli.commands import environment
 
 EXACT = ["--claim", "linear-sides", "mlp-node-hyperplane"]
 
@@ -36,6 +39,15 @@ def test_the_list_computes_nothing(empty_folder: Path, capsys: pytest.CaptureFix
     said = capsys.readouterr()
     assert "linear-sides" in said.out and "not run" in said.out and "mlp-bypass" not in said.out
     assert not list(empty_folder.iterdir())
+
+
+def test_the_list_imports_no_torch(empty_folder: Path) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "hyperplane", "lecture", "--list"]
+    done = subprocess.run(
+        command, cwd=empty_folder, env=environment(), capture_output=True, text=True, timeout=60, check=True
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "|" in line}
+    assert "hyperplane.lecture.claims" in imported and "torch" not in imported
 
 
 def test_a_claim_that_is_asserted_and_fails_is_told(

@@ -117,7 +117,7 @@ def levels(budget: Budget) -> Outcome:
         ),
         Finding(
             "mlp-split-correlated",
-            min(numbers) > 2 * weights,
+            bool(np.mean(numbers) > 2 * weights),
             f"The affine maps of the regions hold {np.mean(numbers):,.0f} numbers in the mean, three for each region, "
             f"and all of them follow from {weights} weights: they cannot be chosen one by one.",
             Spread.of([n / weights for n in numbers]),
