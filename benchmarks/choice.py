@@ -2,9 +2,9 @@
 
 Tables that come with scikit-learn, and two kinds of drawn ones with noise: Friedman's first function, and prices over
 a map with two towns. Each run is what `hyperplane train` makes of the recipe, with the defaults but for net, optimizer
-and 200 iterations at most; the seed decides splits, weights and order. Regression: the share of the test samples' variance
-that is left unexplained, by nets with few and with many samples for each weight. Classification: test accuracy and log
-loss of a perceptron by the optimizer that the rule chooses, by Newton without a penalty, and by AdamW.
+and 200 iterations at most; the seed decides splits, weights and order. Regression: the share of the test samples'
+variance that is left unexplained, by nets with few and with many samples for each weight. Classification: test accuracy
+and log loss of a perceptron by the optimizer that the rule chooses, by Newton without a penalty, and by AdamW.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from benchmarks.record import spread, write
 from hyperplane import api, data, recipes
 
 SEEDS = 5
-WIDTHS = (20, 40, 60, 80, 100, 120)
+WIDTHS = (20, 40, 80, 120)
 LECTURE = {"support vector machine": 98.6, "nearest neighbours": 96.8}
 
 

@@ -148,6 +148,8 @@ def _format_of(path: Path) -> ModuleType:
     found = sniff(path)
     best, why = found[0]
     if why.score == 0:
+        if path.suffix.lower() in (".pth", ".pt", ".safetensors"):
+            raise Refusal(path, "holds weights, expected data", f"type: hyperplane import {quote(str(path))}")
         said = "; ".join(f"{entry}: {seen.reason}" for entry, seen in found)
         raise Refusal(path, f"is nothing that a data format reads ({said})", "see hyperplane list data")
     return discovery.load("data", best)

@@ -11,7 +11,7 @@ from hyperplane import discovery, nets, tasks
 from hyperplane.contracts import Description
 from hyperplane.engine.chance import seeded
 from hyperplane.nets.blocks.chance import ChanceLayer
-from hyperplane.recipe import AugmentRecipe, OptimizerRecipe, Recipe, ScheduleRecipe, TrainingRecipe
+from hyperplane.recipe import AugmentRecipe, OptimizerRecipe, Recipe, ScheduleRecipe
 
 MOST_WEIGHTS = 2000
 """Of a net that Levenberg-Marquardt is chosen for; it takes more if asked to."""

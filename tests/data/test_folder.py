@@ -64,6 +64,18 @@ def test_exif_rotation_is_applied(tmp_path: Path) -> None:
         assert pictures.show(file).size == (20, 40)
 
 
+def test_the_middle_of_the_square_is_kept_where_the_encoding_says_so(tmp_path: Path) -> None:
+    grey = np.zeros((60, 100), np.uint8)
+    grey[10:50, 30:70] = 255  # two thirds of the middle square
+    Image.fromarray(grey).save(tmp_path / "framed.png")
+    described = {"mean": [0.0], "std": [1.0], "middle": 2 / 3}
+    framed, whole = (
+        pictures.read_batch([tmp_path / "framed.png"], (1, 20, 20), {**described, "middle": m}) for m in (2 / 3, 1.0)
+    )
+    assert framed[0, 0, 1:-1, 1:-1].min() == 1 and whole[0, 0, :2].max() == 0
+    assert framed[0, 0].mean() > 0.9 > 0.6 > whole[0, 0].mean()
+
+
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_16_bit_grey_is_scaled_and_not_clipped(tmp_path: Path, suffix: str) -> None:
     deep = np.array([[0, 257, 32768], [65535, 1000, 40000]], np.uint16)

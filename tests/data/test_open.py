@@ -166,6 +166,9 @@ def test_every_format_knows_its_own_and_says_why(tmp_path: Path) -> None:
 
 def test_a_path_that_nothing_reads_is_refused_with_every_reason(tmp_path: Path) -> None:
     (tmp_path / "song.mp3").write_bytes(b"ID3\x04\x00" + bytes(100))
+    (tmp_path / "resnet50.pth").write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"resnet50\.pth: holds weights, expected data; type: hyperplane import"):
+        data.open(DataRecipe(source=str(tmp_path / "resnet50.pth")))
     with pytest.raises(UserError, match=r"song\.mp3: is nothing that a data format reads .*folder: is not a folder"):
         data.open(DataRecipe(source=str(tmp_path / "song.mp3")))
 

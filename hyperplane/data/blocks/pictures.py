@@ -72,14 +72,17 @@ def frames(place: Place) -> int:
         return getattr(image, "n_frames", 1)
 
 
-def read(place: Place, channels: int, size: tuple[int, int]) -> np.ndarray:
-    """Return a picture as float32 (C, H, W) in [0, 1]; raises UserError where it cannot be decoded whole."""
+def read(place: Place, channels: int, size: tuple[int, int], middle: float = 1.0) -> np.ndarray:
+    """Return a picture as float32 (C, H, W) in [0, 1], of its square only the `middle`, a share of each side.
+
+    Raises UserError where it cannot be decoded whole.
+    """
     height, width = size
     with _opened(place) as image:
         if image.format == "JPEG":
             image.draft(None, (2 * max(size), 2 * max(size)))
         planes = _as_planes(ImageOps.exif_transpose(image), "L" if channels == 1 else "RGB", place)
-        return _stacked([fit(plane, width, height) for plane in planes], channels, _white(planes))
+        return _stacked([fit(plane, width, height, middle=middle) for plane in planes], channels, _white(planes))
 
 
 def average(place: Place, channels: int, side: int) -> np.ndarray:
@@ -119,7 +122,7 @@ def read_batch(places: Sequence[Place], shape: tuple[int, ...], encoding: dict) 
     channels, *size = shape
     image_BCHW = torch.empty((len(places), *shape))
     for i, place in enumerate(places):
-        image_BCHW[i] = torch.from_numpy(read(place, channels, (size[0], size[1])))
+        image_BCHW[i] = torch.from_numpy(read(place, channels, (size[0], size[1]), encoding.get("middle", 1.0)))
     return normalise(image_BCHW, encoding["mean"], encoding["std"])
 
 
@@ -252,12 +255,16 @@ def _deep(image: Image.Image, place: Place) -> Image.Image:
 
 
 def fit(
-    plane: Image.Image, width: int, height: int, kernel: Image.Resampling = Image.Resampling.BILINEAR
+    plane: Image.Image,
+    width: int,
+    height: int,
+    kernel: Image.Resampling = Image.Resampling.BILINEAR,
+    middle: float = 1.0,
 ) -> Image.Image:
-    """Return a plane scaled until it covers width and height, its middle kept."""
-    if plane.size == (width, height):
+    """Return a plane scaled until it covers width and height, its middle kept; of that a share of each side."""
+    if plane.size == (width, height) and middle == 1:
         return plane
-    scale = min(plane.width / width, plane.height / height)
+    scale = min(plane.width / width, plane.height / height) * middle
     wide, high = width * scale, height * scale
     left, top = max((plane.width - wide) / 2, 0.0), max((plane.height - high) / 2, 0.0)  # rounding may go below 0
     right, bottom = min(left + wide, plane.width), min(top + high, plane.height)
