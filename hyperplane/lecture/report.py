@@ -89,10 +89,11 @@ class Row:
     def spread(self) -> str:
         """Return how several measurements differ, or an empty text."""
         held = self.finding.ours if self.finding is not None else None
-        if held is None or held.least == held.greatest:
+        if held is None or len(held.values) == 1:
             return ""
         least, greatest = (with_unit(v, "%" if self._unit == "%" else "") for v in (held.least, held.greatest))
-        return f"{least} to {greatest} over {len(held.values)} {held.over}"
+        told = "the same" if least == greatest else f"{least} to {greatest}"
+        return f"{told} over {len(held.values)} {held.over}"
 
     @property
     def command(self) -> str:

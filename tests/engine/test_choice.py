@@ -11,6 +11,7 @@ from hyperplane import recipe as recipe_file
 from hyperplane import recipes
 from hyperplane.contracts import Description
 from hyperplane.engine import choice, model, solvers
+from hyperplane.errors import UserError
 from hyperplane.recipe import (
     SOLVERS,
     AugmentRecipe,
@@ -96,6 +97,9 @@ def test_what_only_steps_on_batches_have_asks_for_them(set_by_the_user, data, ne
 def test_no_solver_under_torchrun_or_for_a_net_that_draws(monkeypatch):
     dropping = replace(SMALL, options={"hidden": [4], "dropout": 0.1})
     assert chosen(described(1000), dropping) == "adamw"
+    alone = completed(described(1000), SMALL)
+    with pytest.raises(UserError, match="start it without torchrun"):
+        solvers.expect_suited(alone, model.build(alone, described(1000)), 2)
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert chosen(described(1000), SMALL) == chosen(described(1000, classes=2), LINE) == "adamw"
 

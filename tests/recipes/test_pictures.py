@@ -37,7 +37,7 @@ def test_weights_are_as_many_as_in_the_lecture(name: str, weights: int) -> None:
     description = data.open(recipe.data).description
     assert (description.format, description.splits) == ("picture", {"train": 51 * 51})
     whole = recipes.complete(recipe, description)
-    assert whole.task.name == "picture" and whole.optimizer.name == "levenberg-marquardt"
+    assert whole.task.name == "picture" and whole.optimizer.name == "l-bfgs"
     assert whole.net.options.get("bypass", False) == name.endswith("bypass")
     made = model.build(whole, description)
     assert sum(p.numel() for p in made.parameters()) == weights

@@ -76,7 +76,7 @@ def expect_suited(recipe: Recipe, model: Model, processes: int) -> None:
     for field in ("ema", "patience"):
         if (found := getattr(recipe.training, field)) is not None:
             raise UserError(
-                f"training.{field}: found {found}, but {name} keeps the weights of the least training loss; "
+                f"training.{field}: found {found}, which {name} has no use for: it stops by a rule of its own; "
                 "leave it out, or type: --optimizer.name adamw"
             )
     if recipe.augment != AugmentRecipe():

@@ -35,8 +35,8 @@ class QuasiNewton:
         self.penalty_P = (recipe.optimizer.weight_decay or 0.0) * self.flat.penalised_P.to(self.first_P)
         self.ended: list[tuple[float, int]] = []
         """Loss and reason of each restart that is over."""
-        self.kept_P, self.score = self.first_P, math.inf
-        """The weights of the best of these, and its loss: on the validation split, where there is one and a choice."""
+        self.kept: tuple[Tensor, float, int] = (self.first_P, math.inf, 0)
+        """Weights of the best of these, its loss (on the validation split, if it is given), and which it is."""
         self.inner = LBFGS(self._loss, self.first_P)
         self._move_on()
 
@@ -64,7 +64,7 @@ class QuasiNewton:
     def _move_on(self) -> None:
         """Begin with the next restart where this one is over."""
         while not self.going and len(self.ended) + 1 < self.restarts:
-            self.kept_P, self.score = self._best()
+            self.kept = self._best()
             self.ended.append((self.inner.at.loss, self.inner.reason))
             self.inner = LBFGS(self._loss, self._start(len(self.ended)))
 
@@ -85,15 +85,15 @@ class QuasiNewton:
             loss += part.item()
         return loss, gradient_P
 
-    def _best(self) -> tuple[Tensor, float]:
-        """Return the better of the weights that are kept and those of the restart under way, and its score."""
+    def _best(self) -> tuple[Tensor, float, int]:
+        """Return the better of the restart that is kept and the one under way."""
         score = self.inner.at.loss
         if self.held is not None:
             self.flat.put(self.inner.at.weights_P)
             with torch.no_grad():
                 parts = [self.model(piece).loss_B for piece in self.held.split(PIECE)]
             score = torch.cat(parts).mean().item()
-        return (self.inner.at.weights_P, score) if score < self.score else (self.kept_P, self.score)
+        return (self.inner.at.weights_P, score, len(self.ended)) if score < self.kept[1] else self.kept
 
     def weights(self) -> dict[str, Tensor]:
         return self.flat.named(self._best()[0])
@@ -102,20 +102,21 @@ class QuasiNewton:
         return {
             **{f"inner.{name}": tensor for name, tensor in self.inner.tensors().items()},
             "ended": torch.tensor(self.ended, dtype=torch.float64).view(-1, 2),
-            "kept_P": self.kept_P.clone(),
-            "score": torch.tensor(self.score, dtype=torch.float64),
+            "kept_P": self.kept[0].clone(),
+            "kept": torch.tensor(self.kept[1:], dtype=torch.float64),
         }
 
     def load(self, tensors: dict[str, Tensor], iterations: int) -> None:
         self.iterations = iterations
         self.ended = [(loss, int(reason)) for loss, reason in tensors["ended"].tolist()]
-        self.kept_P, self.score = tensors["kept_P"].to(self.first_P).view_as(self.first_P), tensors["score"].item()
+        score, which = tensors["kept"].tolist()
+        self.kept = tensors["kept_P"].to(self.first_P).view_as(self.first_P), score, int(which)
         self.inner.load({name.removeprefix("inner."): t for name, t in tensors.items() if name.startswith("inner.")})
 
     def outcome(self) -> Outcome:
         every = [*self.ended, (self.inner.at.loss, self.inner.reason)]
         losses, reasons = [loss for loss, _ in every], [REASONS[reason] if reason else USED_UP for _, reason in every]
-        kept_P, score = self._best()
+        kept_P, score, which = self._best()
         notes = ()
         if self.held is not None:
             notes = (
@@ -124,7 +125,7 @@ class QuasiNewton:
         return Outcome(
             solver="l-bfgs",
             iterations=self.iterations,
-            reason=reasons[losses.index(min(losses))],
+            reason=reasons[which],
             loss=tuple(sorted(losses)),
             reached=sum(loss <= 1.01 * max(min(losses), LOSS_FLOOR) for loss in losses),
             norm=kept_P[self.flat.penalised_P].norm().item(),

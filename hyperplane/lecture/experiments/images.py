@@ -61,7 +61,7 @@ def weights(budget: Budget) -> Outcome:
 
 
 def fits(budget: Budget) -> Outcome:
-    """Fit each net to each photograph by second-order restarts, three of them with a bypass, and two by AdamW."""
+    """Fit each net to each photograph to its limit, three of them with a bypass, and two by AdamW."""
     photographs = _photographs(budget)
     runs: Runs = {hidden: [budget.train(*_fit(budget, p, hidden)) for p in photographs] for hidden in NETS}
     bypass: Runs = {h: [budget.train(*_fit(budget, p, h, bypass=True)) for p in photographs] for h in WITH_BYPASS}
@@ -85,7 +85,7 @@ def fits(budget: Budget) -> Outcome:
         _gallery(budget, photographs, runs),
     )
     about = (
-        f"Each net of tanh nodes was fitted by restarts of Levenberg-Marquardt to {len(photographs)} "
+        f"Each net of tanh nodes was fitted by L-BFGS, from one or two sets of weights, to {len(photographs)} "
         f"photograph{'s' * (len(photographs) > 1)} of {SIDE} × {SIDE}. The lecture names neither image, activation nor "
         "optimizer; its loss is taken to be the share of the variance left unexplained."
     )
@@ -111,7 +111,7 @@ def _fit(budget: Budget, photograph: str, hidden: tuple[int, ...], *, bypass: bo
     recipe = recipes.named(f"picture_{'_'.join(map(str, hidden))}{'_bypass' * bypass}")
     recipe = replace(recipe, data=replace(recipe.data, source=photograph))
     if budget.size != "full":
-        restarts, iterations, side = budget.choose(full=(0, 0, {}), quick=(2, 15, {}), least=(1, 1, {"side": 8}))
+        restarts, iterations, side = budget.choose(full=(0, 0, {}), quick=(1, 200, {}), least=(1, 1, {"side": 8}))
         recipe = replace(
             recipe,
             data=replace(recipe.data, options=side),
