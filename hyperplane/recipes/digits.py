@@ -45,7 +45,7 @@ def mnist_mlp() -> Recipe:
     """One hidden layer of 120 units on MNIST, each picture moved by up to a pixel in training.
 
     Command: hyperplane train mnist --net mlp
-    Reached: TODO ± TODO% of 10,000 test digits (mean and standard deviation of 5 seeds), trained in TODO s
+    Reached: 98.55 ± 0.10% of 10,000 test digits (mean and standard deviation of 5 seeds), trained in 23 s
     Hardware: 2 cores of an AMD EPYC; benchmarks/results/mnist_mlp.json
     The augmentation was chosen among seven settings, one seed each, on these same test digits; the four without any
     reached 98.2%, so it is the moving that passes 98.4%.

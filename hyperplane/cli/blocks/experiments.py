@@ -33,19 +33,21 @@ class ExperimentsScreen:
             console=self.console,
         )
         self.bar = self.progress.add_task("", total=None, said="")
-        self.name = ""
+        self.name, self.number = "", 0
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Begun):
-            self.name = event.experiment
+            self.name, self.number = event.experiment, event.number
             self.progress.update(self.bar, total=event.of, completed=event.number - 1, said=self.name)
             self.progress.start()
         elif isinstance(event, Said):
             self.progress.update(self.bar, said=f"{self.name}: {event.text}")
         elif isinstance(event, Done):
             self._tell(event)
+            self.progress.update(self.bar, completed=self.number, said="")
         else:
             self._miss(event)
+            self.progress.update(self.bar, completed=self.number, said="")
 
     def close(self) -> None:
         """Leave the terminal as it was."""

@@ -155,8 +155,8 @@ def classics(budget: Budget) -> Outcome:
         Finding(
             "mlp-mnist-svm",
             budget.judged(meets(claims["mlp-mnist-svm"], machine)),
-            f"scikit-learn's SVC with an RBF kernel, C = {PENALTY:g} and gamma = scale, trained on {trained_on}. The "
-            "lecture gives neither kernel nor constants.",
+            f"scikit-learn's SVC with an RBF kernel, C = {PENALTY:g} and gamma = scale, which were not tuned, "
+            f"trained on {trained_on}. The lecture gives neither kernel nor constants.",
             Spread.of([machine]),
             "% of the test digits",
         ),
