@@ -40,14 +40,19 @@ def main(photographs: list[str]) -> None:
     torch.set_num_threads(1)
     path = RESULTS / "pictures.json"
     names = discovery.entries("recipes")["pictures"].variants
-    if "--no-bypass" in photographs:
-        photographs = [name for name in photographs if name != "--no-bypass"]
-        names = tuple(name for name in names if not name.endswith("_bypass"))
+    for flag, with_bypass in (("--no-bypass", False), ("--bypass", True)):  # to share the work out
+        if flag in photographs:
+            names = tuple(name for name in names if name.endswith("_bypass") == with_bypass)
+    photographs = [name for name in photographs if not name.startswith("--")] or list(PHOTOGRAPHS)
     for photograph in photographs:
         measured = {name: _fit(name, photograph) for name in names}
         held = json.loads(path.read_text())["results"]["photographs"] if path.exists() else {}
         held[photograph] = held.get(photograph, {}) | measured
-        everywhere = [name for name in names if all(name in told for told in held.values())]
+        everywhere = [
+            name
+            for name in discovery.entries("recipes")["pictures"].variants
+            if all(name in told for told in held.values())
+        ]
         write("pictures", {"nets": {name: _over(name, held) for name in everywhere}, "photographs": held})
 
 
@@ -76,4 +81,4 @@ def _fit(name: str, photograph: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or list(PHOTOGRAPHS))
+    main(sys.argv[1:])

@@ -4,7 +4,7 @@ The lecture fits a photograph of 51 x 51 pixels with nets of about as many weigh
 neither the photograph nor the activation: ours are scikit-learn's photo-china and tanh; for others, type `hyperplane
 train photo-cat --recipe picture_125 --net.activation relu`. The loss is the share of the photograph's variance that is
 left unexplained.
-Preliminary figures: one thread of an AMD EPYC that others shared, before the solver was settled.
+Figures: one thread of an AMD EPYC that others shared; benchmarks/results/pictures.json.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def picture_20_20() -> Recipe:
     """Two layers of 20 units: 501 weights; the lecture's loss is 0.0831.
 
     Command: hyperplane train photo-china
-    Reached: 0.0460 ± 0.0058 unexplained (mean and standard deviation of 3 seeds), trained in 12 s
+    Reached: median 0.0493 of 4 photographs, 0.0181 to 0.1365 (± 0.0564; seeds: one), in at most 31 s
     """
     return _mlp(20, 20)
 
@@ -27,7 +27,7 @@ def picture_20_20_bypass() -> Recipe:
     """Two layers of 20 units with bypass: 501 weights.
 
     Command: hyperplane train --recipe picture_20_20_bypass
-    Reached: 0.0479 ± 0.0087 unexplained (mean and standard deviation of 3 seeds), trained in 11 s
+    Reached: ± not measured with several seeds; benchmarks/pictures.py measures it
     """
     return _mlp(20, 20, bypass=True)
 
@@ -36,7 +36,7 @@ def picture_50() -> Recipe:
     """One layer of 50 units: 201 weights; the lecture's loss is 0.365.
 
     Command: hyperplane train --recipe picture_50
-    Reached: 0.0476 ± 0.0028 unexplained (mean and standard deviation of 3 seeds), trained in 4 s
+    Reached: median 0.1299 of 4 photographs, 0.0465 to 0.2973 (± 0.1161; seeds: one), in at most 20 s
     """
     return _mlp(50)
 
@@ -45,7 +45,7 @@ def picture_100() -> Recipe:
     """One layer of 100 units: 401 weights; the lecture's loss is 0.250.
 
     Command: hyperplane train --recipe picture_100
-    Reached: 0.0523 ± 0.0016 unexplained (mean and standard deviation of 3 seeds), trained in 23 s
+    Reached: median 0.1172 of 4 photographs, 0.0456 to 0.2908 (± 0.1133; seeds: one), in at most 36 s
     """
     return _mlp(100)
 
@@ -54,7 +54,7 @@ def picture_125() -> Recipe:
     """One layer of 125 units: 501 weights; the lecture's loss is 0.240.
 
     Command: hyperplane train --recipe picture_125
-    Reached: 0.0476 ± 0.0059 unexplained (mean and standard deviation of 3 seeds), trained in 19 s
+    Reached: median 0.1175 of 4 photographs, 0.0453 to 0.2656 (± 0.1020; seeds: one), in at most 32 s
     """
     return _mlp(125)
 
@@ -63,7 +63,7 @@ def picture_300() -> Recipe:
     """One layer of 300 units, from one set of weights: 1,201 weights; the lecture's loss is 0.192.
 
     Command: hyperplane train --recipe picture_300
-    Reached: 0.0593 ± 0.0115 unexplained (mean and standard deviation of 3 seeds), trained in 23 s
+    Reached: median 0.1704 of 4 photographs, 0.0484 to 0.2957 (± 0.1282; seeds: one), in at most 45 s
     """
     return _mlp(300, restarts=1)
 
@@ -72,7 +72,7 @@ def picture_14_14_14() -> Recipe:
     """Three layers of 14 units: 477 weights; the lecture's loss is 0.0755.
 
     Command: hyperplane train --recipe picture_14_14_14
-    Reached: 0.0239 ± 0.0048 unexplained (mean and standard deviation of 3 seeds), trained in 23 s
+    Reached: median 0.0397 of 4 photographs, 0.0120 to 0.0866 (± 0.0354; seeds: one), in at most 47 s
     """
     return _mlp(14, 14, 14)
 
@@ -81,7 +81,7 @@ def picture_14_14_14_bypass() -> Recipe:
     """Three layers of 14 units with bypass: 477 weights.
 
     Command: hyperplane train --recipe picture_14_14_14_bypass
-    Reached: 0.0363 ± 0.0099 unexplained (mean and standard deviation of 3 seeds), trained in 20 s
+    Reached: ± not measured with several seeds; benchmarks/pictures.py measures it
     """
     return _mlp(14, 14, 14, bypass=True)
 
@@ -90,7 +90,7 @@ def picture_15_15_15() -> Recipe:
     """Three layers of 15 units: 541 weights; the lecture's loss is 0.0593.
 
     Command: hyperplane train --recipe picture_15_15_15
-    Reached: 0.0248 ± 0.0049 unexplained (mean and standard deviation of 3 seeds), trained in 23 s
+    Reached: median 0.0325 of 4 photographs, 0.0105 to 0.0945 (± 0.0389; seeds: one), in at most 34 s
     """
     return _mlp(15, 15, 15)
 
@@ -99,7 +99,7 @@ def picture_15_15_15_bypass() -> Recipe:
     """Three layers of 15 units with bypass: 541 weights.
 
     Command: hyperplane train --recipe picture_15_15_15_bypass
-    Reached: 0.0513 ± 0.0054 unexplained (mean and standard deviation of 3 seeds), trained in 30 s
+    Reached: ± not measured with several seeds; benchmarks/pictures.py measures it
     """
     return _mlp(15, 15, 15, bypass=True)
 
@@ -108,7 +108,7 @@ def picture_19_19_19() -> Recipe:
     """Three layers of 19 units: 837 weights; the lecture's loss is 0.0438.
 
     Command: hyperplane train --recipe picture_19_19_19
-    Reached: 0.0363 ± 0.0035 unexplained (mean and standard deviation of 3 seeds), trained in 73 s
+    Reached: median 0.0230 of 4 photographs, 0.0067 to 0.0757 (± 0.0316; seeds: one), in at most 33 s
     """
     return _mlp(19, 19, 19)
 
@@ -117,7 +117,7 @@ def picture_19_19_19_bypass() -> Recipe:
     """Three layers of 19 units with bypass: 837 weights.
 
     Command: hyperplane train --recipe picture_19_19_19_bypass
-    Reached: 0.0466 ± 0.0088 unexplained (mean and standard deviation of 3 seeds), trained in 119 s
+    Reached: ± not measured with several seeds; benchmarks/pictures.py measures it
     """
     return _mlp(19, 19, 19, bypass=True)
 
@@ -126,7 +126,7 @@ def picture_10_20_10() -> Recipe:
     """Layers of 10, 20 and 10 units: 471 weights; the lecture's loss is 0.0643.
 
     Command: hyperplane train --recipe picture_10_20_10
-    Reached: 0.0375 ± 0.0125 unexplained (mean and standard deviation of 3 seeds), trained in 10 s
+    Reached: median 0.0327 of 4 photographs, 0.0133 to 0.0968 (± 0.0384; seeds: one), in at most 32 s
     """
     return _mlp(10, 20, 10)
 
@@ -135,7 +135,7 @@ def picture_10_20_10_bypass() -> Recipe:
     """Layers of 10, 20 and 10 units with bypass: 471 weights.
 
     Command: hyperplane train --recipe picture_10_20_10_bypass
-    Reached: 0.0320 ± 0.0098 unexplained (mean and standard deviation of 3 seeds), trained in 11 s
+    Reached: ± not measured with several seeds; benchmarks/pictures.py measures it
     """
     return _mlp(10, 20, 10, bypass=True)
 
@@ -144,7 +144,7 @@ def picture_10_20_10_10() -> Recipe:
     """Layers of 10, 20, 10 and 10 units: 581 weights; the lecture's loss is 0.0530.
 
     Command: hyperplane train --recipe picture_10_20_10_10
-    Reached: 0.0284 ± 0.0126 unexplained (mean and standard deviation of 3 seeds), trained in 55 s
+    Reached: median 0.0291 of 4 photographs, 0.0104 to 0.0938 (± 0.0384; seeds: one), in at most 38 s
     """
     return _mlp(10, 20, 10, 10)
 
@@ -153,7 +153,7 @@ def picture_10_20_10_10_bypass() -> Recipe:
     """Layers of 10, 20, 10 and 10 units with bypass: 581 weights.
 
     Command: hyperplane train --recipe picture_10_20_10_10_bypass
-    Reached: 0.0323 ± 0.0060 unexplained (mean and standard deviation of 3 seeds), trained in 50 s
+    Reached: ± not measured with several seeds; benchmarks/pictures.py measures it
     """
     return _mlp(10, 20, 10, 10, bypass=True)
 
@@ -162,7 +162,7 @@ def picture_siren() -> Recipe:
     """SIREN, two layers of 20 sines: 501 weights.
 
     Command: hyperplane train photo-china --net siren
-    Reached: 0.1940 ± 0.2820 unexplained (mean and standard deviation of 3 seeds), trained in 30 s
+    Reached: median 0.0463 of 4 photographs, 0.0150 to 0.0929 (± 0.0353; seeds: one), in at most 36 s
     """
     return _fitted("siren", {"hidden": [20, 20]})
 
@@ -171,7 +171,7 @@ def picture_fourier() -> Recipe:
     """24 random frequencies, then a layer of 10 ReLUs: 501 weights.
 
     Command: hyperplane train photo-china --net fourier
-    Reached: 0.0284 ± 0.0053 unexplained (mean and standard deviation of 3 seeds), trained in 20 s
+    Reached: median 0.0549 of 4 photographs, 0.0221 to 0.1381 (± 0.0538; seeds: one), in at most 26 s
     """
     return _fitted("fourier", {"features": 24, "sigma": 1.0, "hidden": [10]})
 
