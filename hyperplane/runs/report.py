@@ -176,7 +176,7 @@ def _facts(
             ("Steps", f"{result.steps:,}"),
         ]
     epochs = max((record["epoch"] for record in records if record["kind"] != "result"), default=0.0)
-    facts += [("Epochs", f"{epochs:.3g}"), ("Device", environment.device)]
+    facts += [("Epochs", f"{epochs:,.0f}" if epochs >= 100 else f"{epochs:.3g}"), ("Device", environment.device)]
     return facts
 
 
