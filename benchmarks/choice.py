@@ -4,12 +4,15 @@ Tables that come with scikit-learn, and two kinds of drawn ones with noise: Frie
 a map with two towns. Each run is what `hyperplane train` makes of the recipe, with the defaults but for net, optimizer
 and 200 iterations at most; the seed decides splits, weights and order. Regression: the share of the test samples'
 variance that is left unexplained, by nets with few and with many samples for each weight. Classification: test accuracy
-and log loss of a perceptron by the optimizer that the rule chooses, by Newton without a penalty, and by AdamW.
+and log loss of a perceptron by the optimizer that the rule chooses, by Newton without a penalty, and by AdamW. Some of the
+tables alone: `python -m benchmarks.choice prices digits`.
 """
 
 from __future__ import annotations
 
 import csv
+import json
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,7 @@ import numpy as np
 import torch
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine, make_friedman1
 
-from benchmarks.record import spread, write
+from benchmarks.record import RESULTS, spread, write
 from hyperplane import api
 from hyperplane.recipe import DataRecipe, NetRecipe, OptimizerRecipe, Recipe, TrainingRecipe
 from hyperplane.runs.records import Result
@@ -102,35 +105,37 @@ def classification(source: str) -> dict[str, Any]:
     return told
 
 
-def main() -> None:
-    """Measure and write."""
+def main(wanted: list[str]) -> None:
+    """Measure the tables whose names begin with one of the words, and write them to those measured before."""
     torch.set_num_threads(1)
-    found: dict[str, Any] = {"unexplained": {}, "perceptron": {}}
+    path = RESULTS / "choice.json"
+    found = json.loads(path.read_text())["results"] if path.exists() else {"unexplained": {}, "perceptron": {}}
     diabetes: Any = load_diabetes()
-    tables = {"diabetes": (diabetes.data, diabetes.target)}
+    numbers = {"diabetes": (diabetes.data, diabetes.target)}
     for samples in (300, 1500):
-        tables[f"friedman, {samples}"] = make_friedman1(samples, noise=2.0, random_state=0)
-        tables[f"prices, {samples}"] = prices(samples)
+        numbers[f"friedman {samples}"] = make_friedman1(samples, noise=2.0, random_state=0)
+        numbers[f"prices {samples}"] = prices(samples)
+    classes = {"cancer": load_breast_cancer, "wine": load_wine, "iris": load_iris, "digits": None}
     with tempfile.TemporaryDirectory() as folder:
-        for name, (x_ND, value_N) in tables.items():
+        for name, (x_ND, value_N) in numbers.items():
             source = table(Path(folder) / f"{name}.csv", x_ND, (value_N + 1e-4).tolist())  # never a whole number
-            for kind, net in NETS.items():
+            for kind, net in NETS.items() if name.startswith(tuple(wanted)) else ():
                 told = regression(source, round(0.7 * len(x_ND)), net)
                 found["unexplained"][f"{name}, {kind}"] = told
                 means = [f"{told[n]['mean']:.3f} ± {told[n]['std']:.3f}" for n in ("levenberg-marquardt", "adamw")]
                 print(f"{name}, {kind}, {told['samples for each weight']}:", *means, flush=True)
-        for name, load in (("cancer", load_breast_cancer), ("wine", load_wine), ("iris", load_iris), ("digits", None)):
+        for name, load in classes.items():
+            if not name.startswith(tuple(wanted)):
+                continue
             source = name
             if load is not None:
                 held: Any = load()
                 source = table(Path(folder) / f"{name}.csv", held.data, held.target_names[held.target].tolist())
-            found["perceptron"][name] = told = classification(source)
-            for way, numbers in told.items():
-                print(
-                    name, way, *(f"{kind} {n['mean']:.3f} ± {n['std']:.3f}" for kind, n in numbers.items()), flush=True
-                )
+            found["perceptron"][name] = classification(source)
+            for way, told in found["perceptron"][name].items():
+                print(name, way, *(f"{kind} {n['mean']:.3f} ± {n['std']:.3f}" for kind, n in told.items()), flush=True)
     write("choice", found)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] or [""])

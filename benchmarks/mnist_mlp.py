@@ -1,7 +1,7 @@
 """MNIST by one hidden layer of 20 to 120 units, next to others: `python -m benchmarks.mnist_mlp [WIDTH ...] [others]`.
 
 The others are a support vector machine and the nearest neighbours. What is named is measured again, and the rest kept.
-All learn from the same 60,000 digits and are judged on the same 10,000. Five seeds of each net; the two others have no
+All learn from the same 50,000 digits and are judged on the same 10,000. Five seeds of each net; the two others have no
 chance in them: scikit-learn's SVC (RBF kernel, C = 5, gamma = "scale") and KNeighborsClassifier (k = 3), on the same
 standardised pixels. One thread.
 """
