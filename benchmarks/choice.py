@@ -4,8 +4,8 @@ Tables that come with scikit-learn, and two kinds of drawn ones with noise: Frie
 a map with two towns. Each run is what `hyperplane train` makes of the recipe, with the defaults but for net, optimizer
 and 200 iterations at most; the seed decides splits, weights and order. Regression: the share of the test samples'
 variance that is left unexplained, by nets with few and with many samples for each weight. Classification: test accuracy
-and log loss of a perceptron by the optimizer that the rule chooses, by Newton without a penalty, and by AdamW. Some of the
-tables alone: `python -m benchmarks.choice prices digits`.
+and log loss of a perceptron by the optimizer that the rule chooses, by Newton without a penalty, and by AdamW. Some of
+the tables alone: `python -m benchmarks.choice prices digits`.
 """
 
 from __future__ import annotations
