@@ -122,7 +122,8 @@ def train(
     given = recipes.named(recipe) if isinstance(recipe, str) else recipe
     fields = {"data.target": target, "seed": seed, **(changes or {})}
     fields = {name: value for name, value in fields.items() if value is not None}
-    start = recipe_file.replace(recipes.start(str(data), net, task, given), fields)
+    optimizer = fields.get("optimizer.name")
+    start = recipe_file.replace(recipes.start(str(data), net, task, optimizer, given), fields)
     how: dict[str, Any] = {"overwrite": overwrite, "download": download, "explained": explained}
     return Run(run_recipe(start, runs=runs, name=name, watch=watch, **how))
 

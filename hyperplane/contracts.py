@@ -156,7 +156,8 @@ class Net(Protocol):
 
     The keyword-only arguments of its constructor are its options. One with outputs beside the last (auxiliary heads, or
     what it says at an earlier step) has an attribute `auxiliary` as well: by the name of each one's tap, the weight of
-    its loss. In training, where taps are given, they are filled; prediction needs the last output alone.
+    its loss. In training, where taps are given, they are filled; prediction needs the last output alone. One that sets
+    weights from data has a method `prepare(x)`, which is given the first training samples before the first step.
     """
 
     ACCEPTS: ClassVar[tuple[str, ...]]

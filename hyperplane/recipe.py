@@ -75,15 +75,18 @@ class NetRecipe:
 class OptimizerRecipe:
     """How a gradient becomes a step."""
 
-    name: Literal["sgd", "adamw", "levenberg-marquardt", "newton", "l-bfgs"] | None = None
-    """SGD with momentum or AdamW, batch by batch; or a solver on the whole split; None takes what fits data and net."""
+    name: Literal["sgd", "adamw", "muon", "levenberg-marquardt", "newton", "l-bfgs"] | None = None
+    """SGD with momentum, AdamW or Muon, batch by batch; or a solver on the whole split; None takes what fits data and
+    net."""
     learning_rate: float | None = None
-    """Peak learning rate; None takes 2e-3 for AdamW and 0.05 for SGD."""
+    """Peak learning rate; None takes 2e-3 for AdamW, 0.05 for SGD and 0.02 for Muon."""
+    other_rate: float | None = None
+    """Peak learning rate of the AdamW that serves what Muon leaves: vectors and the last layer. None: 2e-3."""
     momentum: float = 0.9
-    """Momentum of SGD, in [0, 1), in Nesterov's form; the first moment's decay for AdamW."""
+    """Momentum of SGD and Muon, in [0, 1), in Nesterov's form; the first moment's decay for AdamW."""
     weight_decay: float | None = None
-    """Decoupled for AdamW, else half of it times ‖W‖²; matrices only, never biases or norms. None: 0.01, for solvers 0,
-    and for Newton where it was chosen and not asked for 1 / N, at most 0.001."""
+    """Decoupled for AdamW and Muon, else half of it times ‖W‖²; matrices only, never biases or norms. None: 0.01, for
+    solvers 0, and for Newton where it was chosen and not asked for 1 / N, at most 0.001."""
     clip: float | None = None
     """The gradient's norm is scaled down to this; None leaves it."""
     restarts: int | None = None
@@ -119,6 +122,10 @@ class AugmentRecipe:
     """Share that each of its axes is stretched or shrunk by at most, in [0, 1)."""
     cutout: int = 0
     """Side of a square that is blanked, in pixels."""
+    sizes: tuple[int, ...] = ()
+    """Sides, in pixels, that images are shrunk to, one after the other and at last none, each for as many steps."""
+    views: Literal["one", "mirrored", "moved", "mirrored-moved"] = "one"
+    """What a prediction is the mean of: the image, with its mirror image, moved by a pixel both ways, or all of it."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +138,8 @@ class TrainingRecipe:
     """Samples a step, over all processes together; None chooses by the split's size."""
     ema: float | None = None
     """Decay of the weights' exponential moving average, in (0, 1), which is then kept; None keeps the weights."""
+    hardest: float = 1.0
+    """The share of each batch that a step learns from, those with the greatest loss, in (0, 1]."""
     patience: int | None = None
     """Epochs without a better validation loss after which to stop, keeping the best weights; None never stops."""
     evaluate_every: int = 1
@@ -185,6 +194,7 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str, str]] = {
     "data.memory_gb": (lambda x: 0 <= x < math.inf, "a number of GiB, 0 or more", "4"),
     "data.workers": (lambda x: x >= 0, "0 or more", "0"),
     "optimizer.learning_rate": (lambda x: 0 < x < math.inf, "a number above 0", "0.002"),
+    "optimizer.other_rate": (lambda x: 0 < x < math.inf, "a number above 0", "0.002"),
     "optimizer.momentum": (lambda x: 0 <= x < 1, "a number in [0, 1)", "0.9"),
     "optimizer.weight_decay": (lambda x: 0 <= x < math.inf, "a number, 0 or more", "0.01"),
     "optimizer.restarts": (lambda x: 1 <= x <= 10_000, "1 to 10,000", "64"),
@@ -196,6 +206,8 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str, str]] = {
     "augment.rotate": (lambda x: 0 <= x <= 180, "0 to 180 degrees", "10"),
     "augment.zoom": (lambda x: 0 <= x < 1, "a share in [0, 1)", "0.1"),
     "augment.cutout": (lambda x: 0 <= x <= 4096, "0 or more pixels", "8"),
+    "augment.sizes": (lambda x: all(1 <= side <= 4096 for side in x), "1 to 4096 pixels each", "16 24"),
+    "training.hardest": (lambda x: 0 < x <= 1, "a share in (0, 1]", "0.5"),
     "training.epochs": (lambda x: 1 <= x <= 10**7, "1 to 10,000,000", "10"),
     "training.batch": (lambda x: 1 <= x <= 10**7, "1 to 10,000,000", "64"),
     "training.ema": (lambda x: 0 < x < 1, "a number in (0, 1)", "0.99"),

@@ -112,7 +112,7 @@ def _base(asked: Train, said: Recipe) -> Recipe:
             raise UserError(f"{asked.recipe}: cannot be read ({why}); name a recipe.json") from error
     elif asked.recipe is not None:
         given = recipes.named(asked.recipe)
-    return recipes.start(asked.source, said.net.name, said.task.name, given)
+    return recipes.start(asked.source, said.net.name, said.task.name, said.optimizer.name, given)
 
 
 def _with_names(base: Recipe, said: Recipe, needed: set[str]) -> Recipe:

@@ -6,21 +6,30 @@ What is moved in from outside repeats the edge. Shape suffixes: B batch, C chann
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hyperplane.contracts import Batch
+from hyperplane.contracts import Batch, Description
+from hyperplane.engine.chance import generator
 from hyperplane.errors import UserError
 from hyperplane.recipe import AugmentRecipe
+
+
+def changes(recipe: AugmentRecipe) -> bool:
+    """Return whether a recipe changes the images of a training batch."""
+    return replace(recipe, views="one") != AugmentRecipe()
 
 
 class Augmentation:
     """What a recipe does to the images of a training batch."""
 
-    def __init__(self, recipe: AugmentRecipe, field: str, shape: tuple[int, ...]) -> None:
+    def __init__(self, recipe: AugmentRecipe, field: str, description: Description, seed: int) -> None:
         """Set it up for the images in `field`; raises UserError where the samples are none, or too small for it."""
+        shape = description.shapes[field]
         if len(shape) != 3:
             raise UserError("augment: found samples that are no images; leave out every --augment option")
         if max(recipe.shift, recipe.cutout) >= min(shape[1:]):
@@ -28,25 +37,56 @@ class Augmentation:
                 f"augment: found a shift of {recipe.shift} and a cutout of {recipe.cutout} pixels, expected less than "
                 f"the images' {min(shape[1:])}; type: --augment.shift 1"
             )
+        if recipe.sizes and max(recipe.sizes) > min(shape[1:]):
+            raise UserError(
+                f"augment.sizes: found {max(recipe.sizes)} pixels, but the images have {min(shape[1:])}; "
+                f"leave out what is larger"
+            )
         self.recipe, self.field = recipe, field
+        self.mirrored_N = torch.rand(description.splits["train"], generator=generator(seed, "mirrored")) < 0.5
 
-    def __call__(self, batch: Batch, chance: torch.Generator) -> Batch:
-        """Return the batch with its images changed, drawing from `chance`, a generator on their device."""
+    def __call__(self, batch: Batch, chance: torch.Generator, epoch: int, done: float) -> Batch:
+        """Return the batch with its images changed.
+
+        Arguments: the batch; a generator on its device; the number of the epoch; the share of the run that is done.
+        """
         image_BCHW, recipe = batch[self.field], self.recipe
         if recipe.flip:
-            image_BCHW = flipped(image_BCHW, chance)
+            self.mirrored_N = self.mirrored_N.to(image_BCHW.device)
+            image_BCHW = flipped(image_BCHW, self.mirrored_N[batch.index_B] ^ bool(epoch % 2))
         if recipe.rotate or recipe.zoom:
             image_BCHW = turned(image_BCHW, recipe.rotate, recipe.zoom, recipe.shift, chance)
         elif recipe.shift:
             image_BCHW = shifted(image_BCHW, recipe.shift, chance)
         if recipe.cutout:
             image_BCHW = with_hole(image_BCHW, recipe.cutout, chance)
+        if recipe.sizes:
+            image_BCHW = shrunk(image_BCHW, recipe.sizes, done)
         return Batch({**batch.fields, self.field: image_BCHW}, batch.index_B)
 
 
-def flipped(image_BCHW: Tensor, chance: torch.Generator) -> Tensor:
-    """Mirror left and right, with probability one half."""
-    mirror_B = torch.rand(len(image_BCHW), generator=chance, device=image_BCHW.device) < 0.5
+def shrunk(image_BCHW: Tensor, sides: Sequence[int], done: float) -> Tensor:
+    """Return the images at the side that is their turn: each of `sides` for an equal share of the run, then their own.
+
+    Progressive resizing: small images teach coarse things at a fraction of the cost (Howard 2018, fast.ai's entry to
+    DAWNBench). The shorter side becomes that many pixels.
+    """
+    turn = int(done * (len(sides) + 1))
+    if turn >= len(sides):
+        return image_BCHW
+    height, width = image_BCHW.shape[-2:]
+    scale = sides[turn] / min(height, width)
+    size = (round(height * scale), round(width * scale))
+    small_BCHW = F.interpolate(image_BCHW, size, mode="bilinear", antialias=True, align_corners=False)
+    return small_BCHW.contiguous(memory_format=_order(image_BCHW))
+
+
+def flipped(image_BCHW: Tensor, mirror_B: Tensor) -> Tensor:
+    """Mirror those images left and right that `mirror_B` names.
+
+    A half that chance chooses once, and in the next epoch the other half, so that two epochs show each image both ways
+    (Jordan 2024, arXiv:2404.00498, section 3.6).
+    """
     return torch.where(mirror_B[:, None, None, None], image_BCHW.flip(3), image_BCHW)
 
 
@@ -93,3 +133,8 @@ def with_hole(image_BCHW: Tensor, side: int, chance: torch.Generator) -> Tensor:
 def _from(offset_B: Tensor, size: int) -> Tensor:
     """Return which row or column each one is taken from, (B, size)."""
     return (torch.arange(size, device=offset_B.device) + offset_B[:, None]).clamp(0, size - 1)
+
+
+def _order(image_BCHW: Tensor) -> torch.memory_format:
+    last = image_BCHW.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format

@@ -1,4 +1,4 @@
-"""The exponential moving average of the weights."""
+"""The exponential moving average of the weights, and of the statistics that batch normalisation keeps of them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ class MovingAverage:
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.decay = decay
-        self.names = [name for name, _ in module.named_parameters()]
-        self.weights = [p for _, p in module.named_parameters()]
+        held = module.state_dict(keep_vars=True).items()
+        self.names = [name for name, tensor in held if tensor.is_floating_point()]
+        self.weights = [tensor for _, tensor in held if tensor.is_floating_point()]
         self.averages = [p.detach().clone() for p in self.weights]
         self.updates = 0
 

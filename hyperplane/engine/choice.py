@@ -33,8 +33,8 @@ def optimizer(recipe: Recipe, description: Description) -> str:
       twenty where no validation split tells which restart learned the noise.
     - AdamW otherwise: where an iteration of those would take long, where the training split does not fit into memory,
       for nets that draw at random, under torchrun, and where the recipe sets what only steps on batches have (learning
-      rate, momentum, clipping, schedule, augmentation, batch, moving average, patience) or other hardware than a CPU
-      in float64.
+      rate, momentum, clipping, schedule, augmentation, batch, moving average, hard examples, patience) or other
+      hardware than a CPU in float64.
     """
     if _asks_for_batches(recipe) or int(os.environ.get("WORLD_SIZE", "1")) > 1:
         return "adamw"
@@ -78,6 +78,7 @@ def _asks_for_batches(recipe: Recipe) -> bool:
         or optimizer.momentum != OptimizerRecipe().momentum
         or recipe.schedule != ScheduleRecipe()
         or recipe.augment != AugmentRecipe()
+        or training.hardest < 1
         or hardware.device == "cuda"
         or hardware.precision not in ("auto", "float64")
     )

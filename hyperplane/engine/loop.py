@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from hyperplane.contracts import Batch, Output
 from hyperplane.engine import checkpoints, evaluation, optimizers
-from hyperplane.engine.augmentation import Augmentation
+from hyperplane.engine.augmentation import Augmentation, changes
 from hyperplane.engine.averages import MovingAverage
 from hyperplane.engine.chance import generator, mix
 from hyperplane.engine.feed import Feed
@@ -26,7 +26,7 @@ from hyperplane.engine.schedules import multiple
 from hyperplane.engine.snapshots import Weights
 from hyperplane.errors import UserError
 from hyperplane.nets.blocks.chance import ChanceLayer
-from hyperplane.recipe import AugmentRecipe, Recipe
+from hyperplane.recipe import Recipe
 
 LOG_STEPS = 50
 """Steps between two looks at the loss, at most: each look waits for the device."""
@@ -99,9 +99,9 @@ class Loop:
         self.average = MovingAverage(model, decay) if decay is not None else None
         self.best: dict[str, Tensor] = {}
         self.chance = generator(recipe.seed, "layers", device=self.precision.device)
-        field = model.judge.input
-        shape = train.source.description.shapes[field]
-        self.augment = Augmentation(recipe.augment, field, shape) if recipe.augment != AugmentRecipe() else None
+        self.augment = None
+        if changes(recipe.augment):
+            self.augment = Augmentation(recipe.augment, model.judge.input, train.source.description, recipe.seed)
         layers = [layer for layer in model.modules() if isinstance(layer, ChanceLayer)]
         for layer in layers:
             layer.generator = self.chance
@@ -132,6 +132,7 @@ class Loop:
         log_steps = min(LOG_STEPS, self.per_epoch)
         look_steps = self.per_epoch * recipe.training.evaluate_every
         share = self.batch // self.processes.world
+        hardest = max(1, round(recipe.training.hardest * share))
         mean_B = torch.full((share,), 1 / share, device=self.precision.device, dtype=self.precision.loss_dtype)
         losses: list[Tensor] = []
         self.model.train()
@@ -140,14 +141,14 @@ class Loop:
         for batch in self.train.steps(recipe.seed, self.batch, state.step, self.steps):
             rate = peak * multiple(recipe.schedule, state.step, self.steps)
             for group in groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["share"]
             if self.draws:
                 self.chance.manual_seed(mix(recipe.seed, "layers", state.step, self.processes.rank))
             if augment is not None:
-                batch = augment(batch, self.chance)
+                batch = augment(batch, self.chance, state.step // self.per_epoch, state.step / self.steps)
             with autocast():
                 loss_B = forward(batch).loss_B
-            torch.autograd.backward(loss_B, mean_B)
+            torch.autograd.backward(loss_B, mean_B if hardest == share else hard(loss_B.detach(), hardest))
             if clip is not None:
                 nn.utils.clip_grad_norm_(weights, clip)
             if decay is not None:
@@ -289,6 +290,16 @@ class Loop:
         except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
             told = " ".join(str(error).split())[:160]
             raise UserError(f"{self.folder}: does not fit its recipe ({told}); start again with --overwrite") from error
+
+
+def hard(loss_B: Tensor, count: int) -> Tensor:
+    """Return weights (B,) that sum to 1: alike for the `count` samples of the greatest loss, 0 for the others.
+
+    Shrivastava, Gupta and Girshick 2016, "Training region-based object detectors with online hard example mining".
+    """
+    weight_B = torch.zeros_like(loss_B)
+    weight_B[loss_B.topk(count).indices] = 1 / count
+    return weight_B
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,10 +1,15 @@
-"""What is trained: a net and the task that judges it, as one module."""
+"""What is trained: a net and the task that judges it, as one module.
+
+Shape suffixes: B batch, C channels, H and W pixels, K outputs.
+"""
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Literal, cast
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from hyperplane import nets, tasks
 from hyperplane.contracts import Batch, Description, Output, Task
@@ -12,23 +17,61 @@ from hyperplane.engine.chance import seeded
 from hyperplane.errors import UserError
 from hyperplane.recipe import Recipe
 
+Views = Literal["one", "mirrored", "moved", "mirrored-moved"]
+
 
 class Model(nn.Module):
     """A net and its task; their weights are named `net. ...` and `task. ...`."""
 
-    def __init__(self, net: nn.Module, task: Task) -> None:
+    def __init__(self, net: nn.Module, task: Task, views: Views = "one") -> None:
         super().__init__()
         self.net = net
         self.task = cast(nn.Module, task)
+        self.views: Views = views
 
     def forward(self, batch: Batch, taps: dict[str, Tensor] | None = None) -> Output:
         """Return the task's output for a batch."""
-        return self.task(self.net, batch, taps)
+        return self.task(self.net if self.training else self.seeing, batch, taps)
+
+    @property
+    def seeing(self) -> nn.Module:
+        """Return what predicts: the net, or the mean of what it says of several views."""
+        return self.net if self.views == "one" else SeveralViews(self.net, self.views)
 
     @property
     def judge(self) -> Task:
         """Return the task, as a task."""
         return cast(Task, self.task)
+
+
+class SeveralViews(nn.Module):
+    """A net that looks at an image several times: in the mirror, and moved by a pixel up-left and down-right.
+
+    Its outputs are averaged; those of the views that are not moved weigh half, as in Jordan 2024 (arXiv:2404.00498).
+    """
+
+    def __init__(self, net: nn.Module, views: Views) -> None:
+        super().__init__()
+        self.net, self.mirrored = net, "mirrored" in views
+        self.moves = ((0, 0.5), (-1, 0.25), (1, 0.25)) if "moved" in views else ((0, 1.0),)
+        self.training = net.training
+
+    def forward(self, x: Tensor, taps: dict[str, Tensor] | None = None) -> Tensor:
+        """Return the mean output, (B, K), for images (B, C, H, W); the taps are those of the image itself."""
+        seen = [weight * self._look(_moved(x, by) if by else x, None if by else taps) for by, weight in self.moves]
+        return torch.stack(seen).sum(0)
+
+    def _look(self, image_BCHW: Tensor, taps: dict[str, Tensor] | None) -> Tensor:
+        said_BK = self.net(image_BCHW, taps)
+        return (said_BK + self.net(image_BCHW.flip(3))) / 2 if self.mirrored else said_BK
+
+
+def _moved(image_BCHW: Tensor, pixels: int) -> Tensor:
+    """Return images moved down and right (negative: up and left), their edges repeated."""
+    before, after = max(pixels, 0), max(-pixels, 0)
+    height, width = image_BCHW.shape[-2:]
+    padded_BCHW = F.pad(image_BCHW, (before, after, before, after), mode="replicate")
+    return padded_BCHW[:, :, after : after + height, after : after + width]
 
 
 def build(recipe: Recipe, description: Description) -> Model:
@@ -47,4 +90,6 @@ def build(recipe: Recipe, description: Description) -> Model:
             f"net {recipe.net.name}: reads {' or '.join(accepts)}, but {description.name} holds {description.input}; "
             "choose another with --net (hyperplane list nets)"
         )
-    return Model(net, task)
+    if recipe.augment.views != "one" and len(shape) != 3:
+        raise UserError(f"augment.views: found {recipe.augment.views}, but the samples are no images; leave it out")
+    return Model(net, task, recipe.augment.views)

@@ -7,32 +7,40 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from hyperplane.engine.muon import Muon
 from hyperplane.recipe import OptimizerRecipe
 
-LEARNING_RATES = {"adamw": 2e-3, "sgd": 0.05}
+LEARNING_RATES = {"adamw": 2e-3, "sgd": 0.05, "muon": 0.02}
 """Peak learning rates where the recipe leaves it open."""
 DECAY = 1e-2
-"""Weight decay of both where the recipe leaves it open."""
+"""Weight decay of all of them where the recipe leaves it open."""
 
 
 def build(recipe: OptimizerRecipe, module: nn.Module) -> torch.optim.Optimizer:
     """Return the optimizer of a module's weights; their decay is `decay`'s.
 
     Loshchilov and Hutter 2019 (arXiv:1711.05101) for AdamW; SGD has Nesterov's momentum (Sutskever et al. 2013) if any.
+    Each of its groups has a `share`, the group's learning rate as a multiple of the recipe's.
     """
     assert recipe.learning_rate is not None, "the recipe was completed before"
     weights = [p for p in module.parameters() if p.requires_grad]
     rate, momentum = recipe.learning_rate, recipe.momentum
+    if recipe.name == "muon":
+        assert recipe.other_rate is not None, "the recipe was completed before"
+        return Muon(module, rate, recipe.other_rate, momentum)
     if recipe.name == "sgd":
-        return torch.optim.SGD(weights, rate, momentum=momentum, nesterov=momentum > 0, fused=True)
-    return torch.optim.AdamW(weights, rate, betas=(momentum, 0.999), weight_decay=0.0, fused=True)
+        made = torch.optim.SGD(weights, rate, momentum=momentum, nesterov=momentum > 0, fused=True)
+    else:
+        made = torch.optim.AdamW(weights, rate, betas=(momentum, 0.999), weight_decay=0.0, fused=True)
+    made.param_groups[0]["share"] = 1.0
+    return made
 
 
 def decay(recipe: OptimizerRecipe, module: nn.Module) -> Callable[[float], None] | None:
     """Return what to call with the learning rate before each step, so that tensors of two dimensions or more decay.
 
-    AdamW shrinks the weights themselves, SGD adds the penalty's gradient. None where nothing decays. A second group of
-    the optimizer would do the same, at twice the cost for small nets.
+    AdamW and Muon shrink the weights themselves, SGD adds the penalty's gradient. None where nothing decays. A second
+    group of the optimizer would do the same, at twice the cost for small nets.
     """
     share = recipe.weight_decay or 0.0
     matrices = [p for p in module.parameters() if p.requires_grad and p.ndim >= 2]

@@ -6,7 +6,7 @@ The rule's CPU half is measured by benchmarks/precision.py.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -14,6 +14,9 @@ from torch import nn
 from hyperplane.contracts import Batch
 from hyperplane.errors import UserError
 from hyperplane.recipe import HardwareRecipe
+
+WIDE = 32
+"""Channels that a convolution reads from which on bfloat16 pays on a CPU that multiplies in it."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,10 @@ class Precision:
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context of a forward pass; a null one without bfloat16, since entering autocast costs time."""
         return torch.autocast(self.device.type, self.dtype) if self.dtype is torch.bfloat16 else nullcontext()
+
+    def exact(self) -> Precision:
+        """Return the same without bfloat16: what judges a net, so that whoever loads it computes the same."""
+        return replace(self, dtype=torch.float32) if self.dtype is torch.bfloat16 else self
 
     @property
     def loss_dtype(self) -> torch.dtype:
@@ -71,9 +78,8 @@ def choose(hardware: HardwareRecipe, net: nn.Module, local_rank: int = 0) -> Pre
     convolves = any(isinstance(m, nn.Conv2d) for m in net.modules())
     why = []
     if hardware.precision == "auto":
-        halved = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        dtype = torch.bfloat16 if halved else torch.float32
-        why.append("bfloat16 on CUDA" if halved else "float32 on a CPU, where bfloat16 did not pay for nets this small")
+        dtype, reason = _numbers(device, net)
+        why.append(reason)
     else:
         dtype = getattr(torch, hardware.precision)
         why.append(f"{hardware.precision} asked for")
@@ -84,3 +90,16 @@ def choose(hardware: HardwareRecipe, net: nn.Module, local_rank: int = 0) -> Pre
         channels_last = hardware.channels_last == "yes"
         why.append(f"channels last {hardware.channels_last}: asked for")
     return Precision(device, dtype, channels_last, "; ".join(why))
+
+
+def _numbers(device: torch.device, net: nn.Module) -> tuple[torch.dtype, str]:
+    """Return the number type that the rule chooses, and why."""
+    if device.type == "cuda":
+        if torch.cuda.is_bf16_supported():
+            return torch.bfloat16, "bfloat16 on CUDA"
+        return torch.float32, "float32, since this CUDA device has no bfloat16"
+    wide = max((m.in_channels for m in net.modules() if isinstance(m, nn.Conv2d)), default=0) >= WIDE
+    can = torch.cpu.get_capabilities()
+    if wide and (can.get("avx512_bf16") or can.get("amx_bf16")):
+        return torch.bfloat16, f"bfloat16, since it convolves {WIDE} channels or more on a CPU with instructions for it"
+    return torch.float32, "float32 on a CPU, where bfloat16 does not pay for nets this small"

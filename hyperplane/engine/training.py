@@ -20,6 +20,7 @@ from hyperplane.engine.events import Finished, Started, Stepped, Validated, Watc
 from hyperplane.engine.feed import Feed
 from hyperplane.engine.loop import Loop, Record
 from hyperplane.engine.parallel import Processes, processes
+from hyperplane.engine.precision import Precision
 from hyperplane.engine.snapshots import Snapshots, worth_keeping
 from hyperplane.engine.solving import SolverLoop
 from hyperplane.errors import UserError
@@ -94,6 +95,9 @@ class _Run:
         if validation is None and training.patience is not None:
             raise UserError("training.patience: needs a validation split, and there is none; add --data.validation 0.1")
         train = self.feed("train")
+        prepare = getattr(self.model.net, "prepare", None)
+        if prepare is not None:
+            prepare(next(iter(train.walk()))[self.model.judge.input].cpu())
         steps = solvers.most_steps(recipe) if solves else training.epochs * train.per_epoch(training.batch)
         filmed = here.leads and worth_keeping(self.model, source.description)
         self.snapshots = Snapshots(folder.history, steps, ends_early=solves) if filmed else None
@@ -106,9 +110,9 @@ class _Run:
             )
         )
 
-    def feed(self, split: Split) -> Feed:
+    def feed(self, split: Split, numbers: Precision | None = None) -> Feed:
         data = self.recipe.data
-        return Feed(self.source, split, self.precision, data.workers, data.memory_gb, self.here)
+        return Feed(self.source, split, numbers or self.precision, data.workers, data.memory_gb, self.here)
 
     def restore(self) -> None:
         """Go on from the last checkpoint, on as many threads: sums over another number round otherwise."""
@@ -127,7 +131,7 @@ class _Run:
         self.watch(self.started())
         self.loop.run()
         split = judged(self.source.description)
-        gathered = evaluation.statistics(self.model, self.feed(split))
+        gathered = evaluation.statistics(self.model, self.feed(split, self.precision.exact()))
         if self.here.leads:
             self.finish(split, gathered)
 

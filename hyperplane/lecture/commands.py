@@ -14,14 +14,17 @@ from hyperplane.runs.records import flat
 def typed(recipe: Recipe) -> str:
     """Return the command that trains a recipe: its data, its net, and each field that differs from their own recipe."""
     net, task = recipe.net.name, recipe.task.name
-    start = recipes.start(recipe.data.source, net, task)
+    optimizer = recipe.optimizer.name
+    start = recipes.start(recipe.data.source, net, task, optimizer)
     words = ["hyperplane", "train", recipe.data.source]
     usual = recipes.find(recipe.data.source)
     words += ["--net", net] if net not in (None, usual.net.name) else []
     words += ["--task", task] if task not in (None, usual.task.name) else []
+    own = recipes.start(recipe.data.source, net, task).optimizer.name
+    words += ["--optimizer.name", optimizer] if optimizer not in (None, own) else []
     before, after = flat(asdict(start)), flat(asdict(recipe))
     said = {"data.source", "net.name", "task.name"}
-    if recipe.optimizer.name in ("sgd", "adamw"):
+    if optimizer in ("sgd", "adamw", "muon"):
         said.add("optimizer.restarts")  # which they have not
     for name, value in after.items():
         if value != before.get(name) and name not in said:

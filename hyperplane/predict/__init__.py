@@ -60,7 +60,7 @@ def predict(trained: Trained, encoded: data.Encoded) -> Iterator[Predicted]:
     model = trained.model
     for batch in encoded.batches():
         batch = trained.precision.place(batch)
-        said = model.judge.decode(model.judge.predict(model.net, batch).cpu())
+        said = model.judge.decode(model.judge.predict(model.seeing, batch).cpu())
         for index, one in zip(batch.index_B.tolist(), said, strict=True):
             yield Predicted(encoded.names[index], one)
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from hyperplane import discovery
 from hyperplane.contracts import Description
 from hyperplane.errors import UserError
-from hyperplane.recipe import SOLVERS, DataRecipe, NetRecipe, Recipe, TaskRecipe
+from hyperplane.recipe import SOLVERS, DataRecipe, NetRecipe, OptimizerRecipe, Recipe, TaskRecipe, parse
 
 STEPS = 2000
 """Least number of steps where the recipe leaves the epochs open."""
@@ -54,10 +54,16 @@ def _typical(source: str) -> str | None:
     return getattr(discovery.load("data", format), "TYPICAL", None)
 
 
-def start(source: str | None, net: str | None, task: str | None, given: Recipe | None = None) -> Recipe:
-    """Return the recipe to start from: `given`, or the one for these data and this net, with data, net and task set.
+def start(
+    source: str | None,
+    net: str | None = None,
+    task: str | None = None,
+    optimizer: str | None = None,
+    given: Recipe | None = None,
+) -> Recipe:
+    """Return the recipe to start from: `given`, or the one for these data and this net, with data, net and so on set.
 
-    Another net or task than the recipe's has options of its own, so the recipe's are dropped.
+    Another net, task or optimizer than the recipe's has options of its own, so the recipe's are dropped.
     """
     found = given or find(source or "", net)
     if source is not None:
@@ -66,6 +72,8 @@ def start(source: str | None, net: str | None, task: str | None, given: Recipe |
         found = replace(found, net=NetRecipe(net))
     if task not in (None, found.task.name):
         found = replace(found, task=TaskRecipe(task))
+    if optimizer not in (None, found.optimizer.name):
+        found = replace(found, optimizer=parse({"name": optimizer}, OptimizerRecipe, "optimizer"))
     return found
 
 
@@ -103,6 +111,8 @@ def complete(recipe: Recipe, description: Description) -> Recipe:
         return _solved(replace(recipe, task=task, net=net, optimizer=optimizer), samples)
     if optimizer.learning_rate is None:
         optimizer = replace(optimizer, learning_rate=LEARNING_RATES[optimizer.name or ""])
+    if optimizer.name == "muon" and optimizer.other_rate is None:
+        optimizer = replace(optimizer, other_rate=LEARNING_RATES["adamw"])
     if optimizer.weight_decay is None:
         optimizer = replace(optimizer, weight_decay=DECAY)
     if training.batch is None:

@@ -6,11 +6,16 @@ import pytest
 import torch
 
 from hyperplane import api
-from hyperplane.contracts import Batch
-from hyperplane.engine.augmentation import Augmentation, flipped, shifted, turned, with_hole
+from hyperplane.contracts import Batch, Description
+from hyperplane.engine.augmentation import Augmentation, flipped, shifted, shrunk, turned, with_hole
 from hyperplane.engine.chance import generator
 from hyperplane.errors import UserError
 from hyperplane.recipe import AugmentRecipe
+
+
+def described(*shape: int, samples: int = 1000) -> Description:
+    shapes = {"image_BCHW" if len(shape) == 3 else "feature_BD": shape, "label_B": ()}
+    return Description("some", "folder", "image", "image_BCHW", "label_B", shapes, {"train": samples}, ("a", "b"))
 
 
 def chance(step: int = 0) -> torch.Generator:
@@ -30,12 +35,25 @@ def test_a_shift_moves_whole_pixels_and_repeats_the_edge() -> None:
     )
 
 
-def test_half_of_the_images_are_mirrored() -> None:
+def test_half_of_the_images_are_mirrored_and_the_other_half_in_the_next_epoch() -> None:
     image_BCHW = torch.randn(1000, 3, 4, 5, generator=chance())
-    seen_BCHW = flipped(image_BCHW, chance(1))
-    mirrored_B = (seen_BCHW == image_BCHW.flip(3)).flatten(1).all(1)
-    assert 430 < int(mirrored_B.sum()) < 570
-    assert torch.equal(seen_BCHW[~mirrored_B], image_BCHW[~mirrored_B])
+    augment = Augmentation(AugmentRecipe(flip=True), "image_BCHW", described(3, 4, 5), seed=0)
+    batch = Batch({"image_BCHW": image_BCHW}, torch.arange(1000))
+    seen = [augment(batch, chance(), epoch, 0.0)["image_BCHW"] for epoch in (0, 1, 2)]
+    mirrored = [(seen_BCHW == image_BCHW.flip(3)).flatten(1).all(1) for seen_BCHW in seen]
+    assert 430 < int(mirrored[0].sum()) < 570
+    assert torch.equal(mirrored[0], ~mirrored[1]) and torch.equal(mirrored[0], mirrored[2])
+    assert torch.equal(seen[0][~mirrored[0]], image_BCHW[~mirrored[0]])
+    assert torch.equal(flipped(image_BCHW, mirrored[0]), seen[0])
+    part = batch.take(torch.tensor([7, 3]))
+    assert torch.equal(augment(part, chance(), 0, 0.0)["image_BCHW"], seen[0][[7, 3]]), "whatever the batch it is in"
+
+
+def test_images_are_shrunk_to_each_size_in_turn() -> None:
+    image_BCHW = torch.rand(2, 1, 8, 12)
+    sizes = [tuple(shrunk(image_BCHW, (2, 4), done).shape[2:]) for done in (0.0, 0.32, 0.34, 0.66, 0.67, 0.99)]
+    assert sizes == [(2, 3), (2, 3), (4, 6), (4, 6), (8, 12), (8, 12)]
+    assert torch.allclose(shrunk(image_BCHW, (4,), 0.0).mean((2, 3)), image_BCHW.mean((2, 3)), atol=0.05)
 
 
 def test_a_turn_of_nothing_changes_nothing_and_a_turned_disc_stays_where_it_is() -> None:
@@ -69,8 +87,8 @@ def test_depends_on_the_generator_alone_and_leaves_the_batch_alone() -> None:
     image_BCHW = torch.randn(16, 1, 8, 8, generator=chance())
     batch = Batch({"image_BCHW": image_BCHW.clone(), "label_B": torch.arange(16)}, torch.arange(16))
     recipe = AugmentRecipe(flip=True, shift=1, rotate=10.0, zoom=0.1, cutout=2)
-    augment = Augmentation(recipe, "image_BCHW", (1, 8, 8))
-    first, again, other = (augment(batch, chance(step)) for step in (1, 1, 2))
+    augment = Augmentation(recipe, "image_BCHW", described(1, 8, 8), seed=0)
+    first, again, other = (augment(batch, chance(step), 0, 0.0) for step in (1, 1, 2))
     assert torch.equal(first["image_BCHW"], again["image_BCHW"])
     assert not torch.equal(first["image_BCHW"], other["image_BCHW"])
     assert torch.equal(batch["image_BCHW"], image_BCHW) and torch.equal(first["label_B"], batch["label_B"])
@@ -78,15 +96,17 @@ def test_depends_on_the_generator_alone_and_leaves_the_batch_alone() -> None:
 
 def test_refuses_what_it_cannot_change(tmp_path) -> None:
     with pytest.raises(UserError, match="no images"):
-        Augmentation(AugmentRecipe(shift=1), "feature_BD", (4,))
+        Augmentation(AugmentRecipe(shift=1), "feature_BD", described(4), 0)
     with pytest.raises(UserError, match="expected less than the images' 8"):
-        Augmentation(AugmentRecipe(shift=8), "image_BCHW", (1, 8, 8))
+        Augmentation(AugmentRecipe(shift=8), "image_BCHW", described(1, 8, 8), 0)
+    with pytest.raises(UserError, match="sizes: found 9 pixels, but the images have 8"):
+        Augmentation(AugmentRecipe(sizes=(4, 9)), "image_BCHW", described(1, 8, 8), 0)
     with pytest.raises(UserError, match="no images"):
         api.train("points-separable", runs=tmp_path, changes={"augment.flip": True, "training.epochs": 1})
 
 
 def test_trains_digits_with_it(tmp_path) -> None:
-    changes = {"augment.shift": 1, "training.epochs": 3}
+    changes = {"augment.shift": 1, "augment.sizes": [6], "training.epochs": 3}
     runs = [api.train("digits", runs=tmp_path, name=name, changes=changes) for name in ("first", "second")]
     assert runs[0].metrics["accuracy"].value > 0.8
     assert (tmp_path / "first/model.safetensors").read_bytes() == (tmp_path / "second/model.safetensors").read_bytes()

@@ -54,7 +54,7 @@ def test_the_photograph_is_drawn_by_two_layers_unless_another_net_is_named() -> 
 
 
 def test_another_photograph_takes_the_place_of_the_recipes_own() -> None:
-    started = recipes.start("photo-flower", None, None, recipes.named("picture_125"))
+    started = recipes.start("photo-flower", given=recipes.named("picture_125"))
     assert started.data == DataRecipe(source="photo-flower")
     assert started.net == recipes.named("picture_125").net
 
