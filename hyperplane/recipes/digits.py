@@ -12,7 +12,7 @@ def digits() -> Recipe:
 
     Command: hyperplane train digits
     Reached: 99.00 ± 0.25% of 359 test digits (mean and standard deviation of 5 seeds), trained in 4.6 s
-    Hardware: 2 cores of an AMD EPYC; benchmarks/results/digits.json
+    Hardware: 2 cores of an AMD EPYC; benchmarks/results/trained.json
     Rate, decay and dropout were chosen among sixteen settings, five seeds each, by accuracy and calibration on these
     same test digits (so it flatters a little); the others reached 97.9 to 99.1%.
     """
@@ -29,7 +29,7 @@ def mnist_lenet() -> Recipe:
 
     Command: hyperplane train mnist --net lenet
     Reached: 99.19 ± 0.09% of 10,000 test digits (mean and standard deviation of 5 seeds), trained in 20.7 s
-    Hardware: 2 cores of an AMD EPYC; benchmarks/results/digits.json
+    Hardware: 2 cores of an AMD EPYC; benchmarks/results/trained.json
     Rate, decay and dropout were chosen among ten settings, one or two seeds each, on these same test digits; the ten
     epochs they had were then cut to eight for time.
     """

@@ -112,6 +112,15 @@ def test_precision_is_a_rule_and_obeys():
             precision.choose(HardwareRecipe(device="cuda"), net)
 
 
+@pytest.mark.parametrize("able", [True, False])
+def test_wide_convolutions_are_computed_in_bfloat16_where_the_cpu_can(monkeypatch, able):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": able})
+    auto, wide, narrow = HardwareRecipe(device="cpu"), nn.Conv2d(32, 4, 3), nn.Conv2d(31, 64, 3)
+    chosen = precision.choose(auto, wide)
+    assert chosen.dtype is (torch.bfloat16 if able else torch.float32)
+    assert chosen.exact().dtype is precision.choose(auto, narrow).dtype is torch.float32
+
+
 def test_intervals_cover(tmp_path):
     """Of 60 samples of 200 with accuracy 0.8, the 95% interval holds 0.8 in nearly all."""
     drawn = torch.Generator().manual_seed(0)

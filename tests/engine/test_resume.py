@@ -16,7 +16,15 @@ import pytest
 from hyperplane import api
 from hyperplane.engine.events import Stepped
 from hyperplane.engine.loop import Interrupted
-from hyperplane.recipe import DataRecipe, NetRecipe, Recipe, ScheduleRecipe, TrainingRecipe
+from hyperplane.recipe import (
+    AugmentRecipe,
+    DataRecipe,
+    HardwareRecipe,
+    NetRecipe,
+    Recipe,
+    ScheduleRecipe,
+    TrainingRecipe,
+)
 
 SMALL = Recipe(
     data=DataRecipe(source="digits"),
@@ -71,9 +79,19 @@ def test_same_seed_same_net_and_another_seed_another(tmp_path):
     assert one == two != other
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_ctrl_c_saves_and_the_resumed_run_is_the_uninterrupted_one(tmp_path, optimizer):
-    recipe = replace(SMALL, optimizer=replace(SMALL.optimizer, name=optimizer, learning_rate=0.01))
+COMPACT = replace(
+    SMALL,
+    net=NetRecipe("compact", {"widths": (32, 40), "pools": 2}),
+    augment=AugmentRecipe(flip=True, shift=1, sizes=(6,)),
+    training=TrainingRecipe(epochs=2, batch=128, ema=0.9, hardest=0.8),
+    hardware=HardwareRecipe(precision="bfloat16"),
+)
+"""What the fast nets use, all at once."""
+
+
+@pytest.mark.parametrize(("recipe", "optimizer"), [(SMALL, "sgd"), (SMALL, "adamw"), (COMPACT, "muon")])
+def test_ctrl_c_saves_and_the_resumed_run_is_the_uninterrupted_one(tmp_path, recipe, optimizer):
+    recipe = replace(recipe, optimizer=replace(recipe.optimizer, name=optimizer, learning_rate=0.01))
 
     def stop(event):
         if isinstance(event, Stepped) and event.step >= 9:

@@ -21,7 +21,7 @@ def test_the_first_layer_whitens_the_patches_of_the_data() -> None:
     smooth_BCHW[:, 1] += 0.8 * smooth_BCHW[:, 0]
     net = made()
     net.prepare(smooth_BCHW)
-    response_FN = F.conv2d(smooth_BCHW, net.whitening).transpose(0, 1).flatten(1)
+    response_FN = F.conv2d(smooth_BCHW, net.get_buffer("whitening")).transpose(0, 1).flatten(1)
     assert torch.equal(response_FN[:12], -response_FN[12:])
     second_FF = response_FN[:12] @ response_FN[:12].T / response_FN.shape[1]
     assert (second_FF - torch.diag(second_FF.diagonal())).abs().max() < 1e-3, "the responses are not correlated"
@@ -31,11 +31,11 @@ def test_the_first_layer_whitens_the_patches_of_the_data() -> None:
 def test_constant_images_leave_it_finite() -> None:
     net = made()
     net.prepare(torch.ones(4, 3, 16, 16))
-    assert net.whitening.isfinite().all() and net.eval()(torch.ones(2, 3, 16, 16)).isfinite().all()
+    assert net.get_buffer("whitening").isfinite().all() and net.eval()(torch.ones(2, 3, 16, 16)).isfinite().all()
 
 
 def test_a_group_begins_as_the_identity_on_the_channels_that_are_there() -> None:
-    weight_OIhw = made().groups[1].convolutions[0].weight
+    weight_OIhw = made().get_parameter("groups.1.convolutions.0.weight")
     assert weight_OIhw.shape == (30, 24, 3, 3)
     response = F.conv2d(torch.ones(1, 24, 3, 3).cumsum(1), weight_OIhw)[0, :24, 0, 0]
     assert torch.equal(response, torch.arange(1.0, 25.0))

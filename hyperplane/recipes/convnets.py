@@ -1,0 +1,101 @@
+"""Convolutional nets on small images: digits, clothes, and the ten classes of CIFAR-10, as fast as two cores allow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hyperplane.recipe import (
+    AugmentRecipe,
+    DataRecipe,
+    NetRecipe,
+    OptimizerRecipe,
+    Recipe,
+    ScheduleRecipe,
+    TaskRecipe,
+    TrainingRecipe,
+)
+
+
+def mnist() -> Recipe:
+    """A compact net on MNIST, each digit seen once.
+
+    Command: hyperplane train mnist
+    """
+    return Recipe(
+        data=DataRecipe(source="mnist"),
+        task=TaskRecipe("classification", {"label_smoothing": 0.1}),
+        net=NetRecipe("compact-digits"),
+        optimizer=OptimizerRecipe("muon", learning_rate=0.1, other_rate=0.01, momentum=0.6, weight_decay=0.1),
+        schedule=ScheduleRecipe(warmup=0.1),
+        training=TrainingRecipe(epochs=1, batch=256),
+    )
+
+
+def mnist_compact() -> Recipe:
+    """A wider compact net on MNIST: moved, turned and stretched digits.
+
+    Command: hyperplane train mnist --net compact
+    """
+    return replace(
+        mnist(),
+        net=NetRecipe("compact", {"widths": [32, 64, 128], "patch": 3}),
+        augment=AugmentRecipe(shift=2, rotate=10.0, zoom=0.1),
+        training=TrainingRecipe(epochs=2, batch=256),
+    )
+
+
+def mnist_best() -> Recipe:
+    """The best single net for MNIST: the wider compact net, longer, its answers averaged over moved images.
+
+    Command: hyperplane train mnist --recipe mnist_best
+    """
+    start = mnist_compact()
+    return replace(
+        start,
+        augment=replace(start.augment, views="moved"),
+        training=replace(start.training, epochs=10),
+    )
+
+
+def cifar10() -> Recipe:
+    """A compact net on CIFAR-10 for 90%: small images first, in five minutes.
+
+    Command: hyperplane train cifar-10
+    """
+    return Recipe(
+        data=DataRecipe(source="cifar-10"),
+        task=TaskRecipe("classification", {"label_smoothing": 0.2}),
+        net=NetRecipe("compact"),
+        optimizer=OptimizerRecipe("muon", learning_rate=0.1, other_rate=0.01, momentum=0.6, weight_decay=0.1),
+        schedule=ScheduleRecipe(warmup=0.1),
+        augment=AugmentRecipe(flip=True, shift=2, sizes=(16, 24), views="mirrored"),
+        training=TrainingRecipe(epochs=4, batch=500),
+    )
+
+
+def cifar10_longer() -> Recipe:
+    """A compact net on CIFAR-10 for 94%, in half an hour.
+
+    Command: hyperplane train cifar-10 --recipe cifar10_longer
+    """
+    start = cifar10()
+    return replace(
+        start,
+        augment=replace(start.augment, sizes=(20, 26), views="mirrored-moved"),
+        training=replace(start.training, epochs=14),
+    )
+
+
+def fashion_mnist() -> Recipe:
+    """A compact net on Fashion-MNIST for 93%, in three minutes.
+
+    Command: hyperplane train fashion-mnist
+    """
+    start = cifar10()
+    return replace(
+        start,
+        data=DataRecipe(source="fashion-mnist"),
+        net=NetRecipe("compact", {"widths": [32, 64, 128], "patch": 3}),
+        augment=AugmentRecipe(flip=True, shift=1, sizes=(14,), views="mirrored"),
+        training=TrainingRecipe(epochs=8, batch=256),
+    )
