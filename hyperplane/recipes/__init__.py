@@ -111,6 +111,11 @@ def complete(recipe: Recipe, description: Description) -> Recipe:
         return _solved(replace(recipe, task=task, net=net, optimizer=optimizer), samples)
     if optimizer.learning_rate is None:
         optimizer = replace(optimizer, learning_rate=LEARNING_RATES[optimizer.name or ""])
+    if optimizer.name != "muon" and optimizer.other_rate is not None:
+        raise UserError(
+            f"optimizer.other_rate: found {optimizer.other_rate}, but {optimizer.name} has one rate for all; leave it "
+            "out, or type: --optimizer.name muon"
+        )
     if optimizer.name == "muon" and optimizer.other_rate is None:
         optimizer = replace(optimizer, other_rate=LEARNING_RATES["adamw"])
     if optimizer.weight_decay is None:

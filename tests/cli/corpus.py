@@ -208,6 +208,24 @@ OPTIONS = [
         "train points-region --optimizer.name l-bfgs --hardware.precision bfloat16",
         ("hardware.precision", "bfloat16", "float64 or float32"),
     ),
+    Case(
+        "a rate that AdamW has not",
+        "train digits --name d --optimizer.name adamw --optimizer.other-rate 0.1",
+        ("optimizer.other_rate", "adamw has one rate", "--optimizer.name muon"),
+    ),
+    Case("the hardest of none", "train digits --training.hardest 0", ("training.hardest", "found 0", "(0, 1]")),
+    Case("images that grow downwards", "train digits --name d --augment.sizes 16", ("augment.sizes", "16", "have 8")),
+    Case(
+        "a size of nothing", "train digits --augment.sizes 0", ("augment.sizes", "1 to 4096", "--augment.sizes 16 24")
+    ),
+    Case("views of points", "train points-region --augment.views mirrored", ("augment.views", "no images")),
+    Case("views that are none", "train digits --augment.views many", ("--augment.views", "'many'", "mirrored")),
+    Case("a compact net for tiny images", "train digits --net compact --name d", ("8 x 8", "at least 9 x 9")),
+    Case(
+        "more pools than groups",
+        "train digits --name d --net compact --net.widths 8 --net.pools 2",
+        ("compact", "pools 2", "--net.widths 64 256 256"),
+    ),
     Case("an option without its value", "train digits --epochs", ("--epochs", "no value")),
     Case("one thing too many", "train digits mnist", ("'mnist'",)),
     Case("no device of that kind", "train digits --device tpu", ("--device", "'tpu'")),
