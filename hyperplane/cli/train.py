@@ -22,6 +22,7 @@ DESCRIPTION = """Train a net on data, into a run folder with a report.
 $ hyperplane train digits
 $ hyperplane train mnist --net lenet --training.epochs 5
 $ hyperplane train table.csv --target price --net mlp --net.hidden 32 32
+$ hyperplane train photos/ --from runs/resnet50
 $ hyperplane train --recipe runs/digits/recipe.json --name again
 $ hyperplane train --resume runs/digits"""
 
@@ -112,7 +113,7 @@ def _base(asked: Train, said: Recipe) -> Recipe:
             raise UserError(f"{asked.recipe}: cannot be read ({why}); name a recipe.json") from error
     elif asked.recipe is not None:
         given = recipes.named(asked.recipe)
-    return recipes.start(asked.source, said.net.name, said.task.name, given)
+    return recipes.start(asked.source, said.net.name, said.task.name, given, said.net.start)
 
 
 def _with_names(base: Recipe, said: Recipe, needed: set[str]) -> Recipe:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from hyperplane.contracts import Batch, Description, Problem, Sniff, Split
 from hyperplane.data.blocks import files, pictures, splits
-from hyperplane.data.blocks.encoded import Encoded, described_as, relabelled
+from hyperplane.data.blocks.encoded import Encoded, described_alike, described_as, relabelled
 from hyperplane.data.blocks.pictures import Header
 from hyperplane.data.blocks.problems import Refusal, name, options, quote, some, stop
 from hyperplane.recipe import DataRecipe
@@ -63,6 +63,10 @@ class FolderSource:
         shape = self.description.shapes["image_BCHW"]
         image_BCHW = pictures.read_batch(paths, shape, self.description.encoding)
         return Batch({"image_BCHW": image_BCHW, "label_B": self.labels[split][index_B]}, index_B)
+
+    def read_as(self, like: Description) -> FolderSource:
+        """Return the same pictures in the size, the channels and the normalisation of `like`, with their own labels."""
+        return replace(self, description=described_alike(self.description, like))
 
     def encoded_as(self, like: Description) -> FolderSource:
         """Return the same pictures in the size, the channels and the normalisation of `like`, with its labels."""
@@ -296,7 +300,7 @@ def _note_sizes(found: _Found, side: int) -> None:
             if len(sizes) == 1
             else f"Pictures of {len(sizes)} different sizes"
         )
-        found.notes.append(f"{had} are scaled until the shorter side has {side} pixels, and the middle square is kept.")
+        found.notes.append(f"{had} are scaled until the shorter side fills the square, and the middle is kept.")
 
 
 def _statistics(train: list[Path], channels: int, side: int) -> tuple[np.ndarray, np.ndarray]:

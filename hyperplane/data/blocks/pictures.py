@@ -96,6 +96,18 @@ def average(place: Place, channels: int, side: int) -> np.ndarray:
         return _stacked(means, channels, _white(planes))
 
 
+def convert(level_CHW: np.ndarray, shape: tuple[int, ...], middle: float = 1.0) -> np.ndarray:
+    """Return the pixels of a picture, levels in [0, 1], as float32 of shape (C, H, W), as `read` does a file's.
+
+    Grey of a coloured picture is its luma (ITU-R BT.601); in a coloured one of a grey picture all channels are alike.
+    """
+    channels, height, width = shape
+    if channels == 1 and len(level_CHW) == 3:
+        level_CHW = np.tensordot((0.299, 0.587, 0.114), level_CHW, 1)[None]
+    planes = [Image.fromarray(np.float32(level_HW)) for level_HW in level_CHW]
+    return _stacked([fit(plane, width, height, middle=middle) for plane in planes], channels, 1.0)
+
+
 def show(place: Place) -> Image.Image:
     """Return a picture as a person sees it, grey or RGB at 8 bits, at its own size."""
     with _opened(place) as image:
