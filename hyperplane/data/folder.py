@@ -143,6 +143,7 @@ def open(path: Path, recipe: DataRecipe) -> FolderSource:
         shapes={"image_BCHW": (channels, side, side), "label_B": ()},
         splits={part: len(samples) for part, samples in held.items()},
         classes=tuple(found.classes),
+        class_counts=splits.class_counts(np.array([label for _, label in train]), found.classes),
         encoding=pictures.encoding(mean_C, std_C),
         hashes={path.resolve().name: files.sha256_of_listing(listing)},
         notes=tuple(found.notes),

@@ -16,6 +16,7 @@ from torch import Tensor
 from hyperplane.contracts import Batch, Description, Split
 from hyperplane.data.blocks import pictures
 from hyperplane.data.blocks.encoded import described_alike, described_as, relabelled
+from hyperplane.data.blocks.splits import class_counts
 from hyperplane.recipe import DataRecipe
 
 
@@ -133,6 +134,7 @@ def source(
         shapes={"image_BCHW": tuple(shape), "label_B": ()},
         splits={part: len(held.label_N) for part, held in splits.items()},
         classes=classes,
+        class_counts=class_counts(splits["train"].label_N, classes),
         encoding=pictures.encoding(mean_C / white, std_C / white),
         hashes=hashes,
         notes=tuple(notes),

@@ -111,6 +111,7 @@ def source(table: Table, recipe: DataRecipe, labels: Labels, chosen: dict[str, A
         shapes={"feature_BD": (feature_ND.shape[1],), name_of_target: tuple(target_N.shape[1:])},
         splits={part: len(which_N) for part, which_N in parts.items()},
         classes=target.classes,
+        class_counts=splits.class_counts(train_N, target.classes) if target.classes else (),
         target_names=() if target.classes else (target.name,),
         target_mean=() if target.classes else (float(train_N.mean()),),
         target_std=() if target.classes else (float(train_N.std()) or 1.0,),
