@@ -336,6 +336,25 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "a trap in an archive": (lambda: archive(data_pkl=pickle.dumps(Trap(), protocol=2), version=b"3"), "posix.mkdir"),
     "a trap beside tensors": (lambda: saved({"state_dict": net_of().state_dict(), "extra": Trap()}), "posix.mkdir"),
     "a trap in an old file": (lambda: saved(Trap(), _use_new_zipfile_serialization=False), "posix.mkdir"),
+    "a trap by name": (
+        lambda: b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x0ctouch sprung\x85R.",
+        "nothing of it was run",
+    ),
+    "a trap in a list of arguments": (
+        lambda: b"\x80\x02cbuiltins\neval\nX\x0a\x00\x00\x00os.getcwd\x28\x85R.",
+        "builtins.eval",
+    ),
+    "a trap that builds": (lambda: b"\x80\x02cbuiltins\ngetattr\n.", "builtins.getattr"),
+    "a trap from an extension": (lambda: b"\x80\x02\x82\x01.", "nothing of it was run"),
+    "a trap by its id": (lambda: b"\x80\x02X\x01\x00\x00\x00aQ.", "bad.pth"),
+    "a library to load": (
+        lambda: b"\x80\x02ctorch.ops\nload_library\nX\x04\x00\x00\x00x.so\x85R.",
+        "torch.ops.load_library",
+    ),
+    "a trap for the tensors' maker": (
+        lambda: b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(X\x01\x00\x00\x00xtR.",
+        "bad.pth",
+    ),
     "a whole module": (whole_module, "state_dict()"),
     "the oldest layout": (tar, "a tar"),
     "a program": (lambda: archive(data_pkl=b"", constants_pkl=b""), "TorchScript"),

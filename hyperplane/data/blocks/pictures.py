@@ -24,7 +24,7 @@ from torch import Tensor
 from hyperplane.contracts import Batch, Description
 from hyperplane.data.blocks import files
 from hyperplane.data.blocks.encoded import Encoded
-from hyperplane.data.blocks.problems import Refusal, name, one_line, some, unreadable
+from hyperplane.data.blocks.problems import Refusal, expect_no_weights, name, one_line, some, unreadable
 from hyperplane.errors import UserError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pnm"})
@@ -204,6 +204,8 @@ def _opened(place: Place) -> Iterator[Image.Image]:
     except Image.DecompressionBombError as error:
         raise _too_large(where, "more than 170 megapixels") from error
     except Image.UnidentifiedImageError as error:
+        if isinstance(place, Path):
+            expect_no_weights(place, "a picture")
         what = "is not a picture, whatever its name says" if isinstance(place, Path) else "is not a picture"
         raise Refusal(where, f"{what} (expected {', '.join(FORMATS)})", _AGAIN) from error
     except (PermissionError, FileNotFoundError, IsADirectoryError) as error:
