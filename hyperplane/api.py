@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from hyperplane import data as data_room
 from hyperplane import discovery, explain, nets, predict, recipes
 from hyperplane import recipe as recipe_file
 from hyperplane.contracts import Measured, Problem, Split
-from hyperplane.engine import training
+from hyperplane.engine import fine_tuning, training
 from hyperplane.engine.events import Event, Explaining, Finished, Unexplained, Watch
 from hyperplane.engine.precision import choose
 from hyperplane.errors import UserError
@@ -102,6 +103,7 @@ def train(
     task: str | None = None,
     target: str | None = None,
     recipe: Recipe | str | None = None,
+    start: str | Path | None = None,
     seed: int | None = None,
     name: str | None = None,
     runs: str | Path = "runs",
@@ -114,18 +116,19 @@ def train(
     """Train a net and return its run.
 
     Arguments: a path or a known set; the net and the task (None: what fits); the column to predict; a recipe or its
-    name to start from (None: the one for these data and this net, if there is one); the seed; the run folder's name and
-    where it goes; whether it may replace a run of that name; whether a known set may be downloaded; whether what a net
-    of one or two inputs learned is drawn; changed fields of the recipe by their dotted names; who is told.
+    name to start from (None: the one for these data and this net, if there is one); a run folder whose weights the net
+    begins with (None: drawn from the seed); the seed; the run folder's name and where it goes; whether it may replace a
+    run of that name; whether a known set may be downloaded; whether what a net of one or two inputs learned is drawn;
+    changed fields of the recipe by their dotted names; who is told.
     Raises UserError for anything that the user can put right.
     """
     given = recipes.named(recipe) if isinstance(recipe, str) else recipe
     fields = {"data.target": target, "seed": seed, **(changes or {})}
     fields = {name: value for name, value in fields.items() if value is not None}
-    optimizer = fields.get("optimizer.name")
-    start = recipe_file.replace(recipes.start(str(data), net, task, optimizer, given), fields)
+    begins = None if start is None else str(start)
+    base = recipes.start(str(data), net, task, fields.get("optimizer.name"), given, begins)
     how: dict[str, Any] = {"overwrite": overwrite, "download": download, "explained": explained}
-    return Run(run_recipe(start, runs=runs, name=name, watch=watch, **how))
+    return Run(run_recipe(recipe_file.replace(base, fields), runs=runs, name=name, watch=watch, **how))
 
 
 def run_recipe(
@@ -145,7 +148,7 @@ def run_recipe(
     """
     path = Path(runs) / (name or run_name(recipe))
     RunFolder(path).expect_free(overwrite)  # before data are opened, which may take long
-    source = data_room.open(recipe.data, download=download)
+    source = fine_tuning.opened(recipe, download=download)
     recipe = recipes.complete(recipe, source.description)
     training.fit(recipe, source, path, command, overwrite=overwrite, watch=_drawing(watch) if explained else watch)
     return path
@@ -167,10 +170,11 @@ def resume(
         folder.verify()
         return folder.path
     recipe = folder.read_unfinished()
-    source = data_room.open(recipe.data)
+    before = folder.read_description() if folder.data.is_file() else None
+    source = fine_tuning.opened(recipe, before)
     if recipes.complete(recipe, source.description) != recipe:
         raise UserError(f"{folder.recipe}: is not as train wrote it; put it back, or start again with --overwrite")
-    if folder.data.is_file() and folder.read_description() != source.description:
+    if before is not None and replace(before, notes=()) != replace(source.description, notes=()):
         raise UserError(f"{recipe.data.source}: has changed since {path} began; to start again add --overwrite")
     training.fit(recipe, source, folder.path, command, resume=True, watch=_drawing(watch) if explained else watch)
     return folder.path

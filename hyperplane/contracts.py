@@ -84,6 +84,8 @@ class Description:
     """Number of samples in train, validation and test."""
     classes: tuple[str, ...] = ()
     """Names of the classes in the order of their labels; empty where the target is a number."""
+    class_counts: tuple[int, ...] = ()
+    """Training samples of each class; empty where the target is a number, or nobody counted."""
     target_names: tuple[str, ...] = ()
     """Names of the numbers to predict, in order."""
     target_mean: tuple[float, ...] = ()
@@ -107,6 +109,13 @@ class Source(Protocol):
         """Return these samples, on the CPU, ready for a net.
 
         The same indices and a generator in the same state give the same batch, in any process.
+        """
+        ...
+
+    def read_as(self, like: Description) -> Source:
+        """Return the same samples, read as inputs of a net trained on what `like` describes; targets stay their own.
+
+        Raises UserError where they cannot be read so.
         """
         ...
 

@@ -38,7 +38,8 @@ class DataRecipe:
     test: float = 0.2
     """The share of samples kept for the final test, in [0, 1), where the data bring no split of their own."""
     size: int | None = None
-    """Side of the square that images are resized to, in pixels; None takes the commonest size in the folder."""
+    """Side of the square that images are resized to, in pixels; None takes the commonest size in the folder, or that
+    of the run that the net starts from."""
     memory_gb: float = 4.0
     """A split that decodes to more than this, in GiB, is read batch by batch; a smaller one lives on the device."""
     workers: int = 0
@@ -66,9 +67,14 @@ class NetRecipe:
     """The net and its options."""
 
     name: str | None = None
-    """A net or a variant (`hyperplane list nets`); None takes the one that fits the data."""
+    """A net or a variant (`hyperplane list nets`); None takes the start's, or the one that fits the data."""
     options: dict[str, Any] = field(default_factory=dict)
     """Options of the net, such as `hidden` of the MLP."""
+    start: str | None = None
+    """A run folder whose weights the net begins with and whose inputs it reads alike, with a head of its own; the
+    learning rate is then a tenth where it is left open. None draws the weights from the seed."""
+    start_sha256: str | None = None
+    """SHA-256 of those weights; None takes what is there."""
 
 
 @dataclass(frozen=True)

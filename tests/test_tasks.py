@@ -11,6 +11,7 @@ import torch
 
 from hyperplane import tasks
 from hyperplane.contracts import Batch, Description, Output
+from hyperplane.errors import UserError
 from hyperplane.tasks.classification import Classification, calibration_error
 from hyperplane.tasks.regression import Regression
 
@@ -60,8 +61,30 @@ def test_metrics_are_scikit_learns(classes):
     probability_BK = task.probability(logit_BK).numpy()
     predicted_B = probability_BK.argmax(1)
     assert found["accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(label_B, predicted_B))
+    recall = sklearn.metrics.balanced_accuracy_score(label_B, predicted_B)
+    assert found["balanced_accuracy"] == pytest.approx(recall)
     assert found["f1"] == pytest.approx(sklearn.metrics.f1_score(label_B, predicted_B, average="macro"))
     assert found["log_loss"] == pytest.approx(sklearn.metrics.log_loss(label_B, probability_BK), rel=1e-5)
+
+
+@pytest.mark.parametrize("counts", [(30, 10), (6, 3, 1), (5, 0, 5)])
+def test_with_balance_each_class_weighs_the_same_and_a_sample_1_on_average(counts):
+    names = tuple(map(str, range(len(counts))))
+    shapes = {"feature_BD": (2,), "label_B": ()}
+    made = Description("d", "points", "points", "feature_BD", "label_B", shapes, {"train": 4}, names, counts)
+    plain, balanced = (tasks.build("classification", made, {"balance": balance}) for balance in (False, True))
+    label_B = [k for k, count in enumerate(counts) for _ in range(count)]
+    logit_BK = torch.randn(len(label_B), plain.outputs, generator=torch.Generator().manual_seed(0))
+    loss_B, weighted_B = (t.forward(lambda x, taps: logit_BK, batch(label_B)).loss_B for t in (plain, balanced))  # pyright: ignore
+    weight_B = weighted_B / loss_B
+    assert weight_B.mean().item() == pytest.approx(1, rel=1e-5)
+    shares = [weight_B[torch.tensor(label_B) == k].sum().item() for k, count in enumerate(counts) if count]
+    assert shares == pytest.approx([len(label_B) / len(shares)] * len(shares), rel=1e-5)
+
+
+def test_balance_needs_the_classes_counts():
+    with pytest.raises(UserError, match="does not tell how many samples each class has"):
+        classification(3, balance=True)
 
 
 def test_calibration_error_by_hand():

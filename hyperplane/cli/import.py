@@ -18,7 +18,8 @@ class Import:
     """Which weights, and what is known of them."""
 
     file: tyro.conf.Positional[Path]
-    """A state dict's file."""
+    """A state dict's file, or the name of a net with published weights: resnet50, or one of its files by the first
+    digits of its hash, resnet50-11ad3fa6."""
     net: str | None = None
     """The net or variant (hyperplane list nets); the one that fits where it is left out."""
     out: Path | None = None
@@ -33,6 +34,8 @@ class Import:
     """Standard deviation of each channel; the published one where it is left out."""
     overwrite: bool = False
     """Replace a run of the same name."""
+    download: bool = False
+    """Fetch published weights that are not here, and check their hash."""
     json: bool = False
     """Write one JSON object to standard output."""
 
@@ -53,6 +56,7 @@ def main(arguments: list[str]) -> int:
         mean=asked.mean,
         std=asked.std,
         overwrite=asked.overwrite,
+        download=asked.download,
         command=shlex.join(["hyperplane", "import", *arguments]),
     )
     if asked.json:
@@ -63,6 +67,7 @@ def main(arguments: list[str]) -> int:
     say(f"  net       {made.net}, {made.parameters:,} weights, {made.classes:,} classes")
     for note in made.notes:
         say(f"            {note}", style="yellow")
+    say(f"report    {made.path / 'report.html'}")
     say(f"next      hyperplane predict {shlex.quote(str(made.path))} FILE")
     say(str(made.path), style="bold")
     return 0

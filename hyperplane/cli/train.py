@@ -22,6 +22,7 @@ DESCRIPTION = """Train a net on data, into a run folder with a report.
 $ hyperplane train digits
 $ hyperplane train mnist --net lenet --training.epochs 5
 $ hyperplane train table.csv --target price --net mlp --net.hidden 32 32
+$ hyperplane train photos/ --from runs/resnet50
 $ hyperplane train --recipe runs/digits/recipe.json --name again
 $ hyperplane train --resume runs/digits"""
 
@@ -111,8 +112,15 @@ def _base(asked: Train, said: Recipe) -> Recipe:
             why = error.strerror if isinstance(error, OSError) else "it is no text"
             raise UserError(f"{asked.recipe}: cannot be read ({why}); name a recipe.json") from error
     elif asked.recipe is not None:
+        _expect_no_weights(asked.recipe, "a recipe")
         given = recipes.named(asked.recipe)
-    return recipes.start(asked.source, said.net.name, said.task.name, said.optimizer.name, given)
+    return recipes.start(asked.source, said.net.name, said.task.name, said.optimizer.name, given, said.net.start)
+
+
+def _expect_no_weights(named: str, expected: str) -> None:
+    from hyperplane.data.blocks.problems import expect_no_weights
+
+    expect_no_weights(Path(named), expected)
 
 
 def _with_names(base: Recipe, said: Recipe, needed: set[str]) -> Recipe:
@@ -146,6 +154,8 @@ def _unfinished(asked: Train) -> Path:
     """Return the run folder to go on with: the one that is named, or the one that the data's name leads to."""
     if asked.source is None and asked.name is None:
         raise UserError("train --resume: found no run; name its folder, such as: hyperplane train --resume runs/digits")
-    if asked.name is None and asked.source is not None and Path(asked.source).is_dir():
-        return Path(asked.source)
+    if asked.name is None and asked.source is not None:
+        _expect_no_weights(asked.source, "a run folder")
+        if Path(asked.source).is_dir():
+            return Path(asked.source)
     return asked.runs / (asked.name or Path(asked.source or "").stem)

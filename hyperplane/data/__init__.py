@@ -23,7 +23,7 @@ from hyperplane.contracts import Description, Problem, Sniff, Source
 from hyperplane.data.blocks import files, pictures
 from hyperplane.data.blocks.encoded import Encoded
 from hyperplane.data.blocks.files import Known, Remote
-from hyperplane.data.blocks.problems import Refusal, hint, quote, unreadable
+from hyperplane.data.blocks.problems import Refusal, expect_no_weights, hint, quote, unreadable
 from hyperplane.errors import UserError
 from hyperplane.recipe import DataRecipe
 
@@ -148,8 +148,7 @@ def _format_of(path: Path) -> ModuleType:
     found = sniff(path)
     best, why = found[0]
     if why.score == 0:
-        if path.suffix.lower() in (".pth", ".pt", ".safetensors"):
-            raise Refusal(path, "holds weights, expected data", f"type: hyperplane import {quote(str(path))}")
+        expect_no_weights(path, "data")
         said = "; ".join(f"{entry}: {seen.reason}" for entry, seen in found)
         raise Refusal(path, f"is nothing that a data format reads ({said})", "see hyperplane list data")
     return discovery.load("data", best)

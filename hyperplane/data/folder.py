@@ -10,6 +10,7 @@ Shape suffixes: B batch, C channels, H and W pixels.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from hyperplane.contracts import Batch, Description, Problem, Sniff, Split
 from hyperplane.data.blocks import files, pictures, splits
-from hyperplane.data.blocks.encoded import Encoded, described_as, relabelled
+from hyperplane.data.blocks.encoded import Encoded, described_alike, described_as, relabelled
 from hyperplane.data.blocks.pictures import Header
 from hyperplane.data.blocks.problems import Refusal, name, options, quote, some, stop
 from hyperplane.recipe import DataRecipe
@@ -52,17 +53,30 @@ class FolderSource:
     """Paths below the root."""
     labels: dict[Split, Tensor]
     """int64, positions in the description's classes."""
+    skip_bad: bool = False
+    """Whether the next picture stands in for one that breaks after the folder was looked at."""
 
     def batch(self, split: Split, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None) -> Batch:
         """Return these samples, decoded now: image_BCHW float32, normalised, and label_B; nothing is left to chance.
 
-        Raises UserError for a file that cannot be decoded any more.
+        Raises UserError for a file that cannot be decoded any more; with `skip_bad` it is named, and the next one that
+        can be stands in for it.
         """
         index_B = torch.as_tensor(indices, dtype=torch.int64)
-        paths = [self.root / self.files[split][index] for index in index_B.tolist()]
-        shape = self.description.shapes["image_BCHW"]
-        image_BCHW = pictures.read_batch(paths, shape, self.description.encoding)
-        return Batch({"image_BCHW": image_BCHW, "label_B": self.labels[split][index_B]}, index_B)
+        shape, how = self.description.shapes["image_BCHW"], self.description.encoding
+        shown_B = index_B
+        try:
+            image_BCHW = pictures.read_batch([self._path(split, index) for index in shown_B.tolist()], shape, how)
+        except Refusal as refusal:
+            if not self.skip_bad:
+                raise _with_hint(refusal) from refusal
+            shown_B = torch.tensor([self._readable(split, index, say=True) for index in index_B.tolist()])
+            image_BCHW = pictures.read_batch([self._path(split, index) for index in shown_B.tolist()], shape, how)
+        return Batch({"image_BCHW": image_BCHW, "label_B": self.labels[split][shown_B]}, index_B)
+
+    def read_as(self, like: Description) -> FolderSource:
+        """Return the same pictures in the size, the channels and the normalisation of `like`, with their own labels."""
+        return replace(self, description=described_alike(self.description, like))
 
     def encoded_as(self, like: Description) -> FolderSource:
         """Return the same pictures in the size, the channels and the normalisation of `like`, with its labels."""
@@ -72,11 +86,31 @@ class FolderSource:
 
     def sample_name(self, split: Split, index: int) -> str:
         """Return the picture's path below the folder."""
-        return self.files[split][index]
+        return self.files[split][self._readable(split, index) if self.skip_bad else index]
 
     def show(self, split: Split, index: int) -> Image.Image:
         """Return the picture at its own size."""
-        return pictures.show(self.root / self.files[split][index])
+        return pictures.show(self._path(split, self._readable(split, index) if self.skip_bad else index))
+
+    def _path(self, split: Split, index: int) -> Path:
+        return self.root / self.files[split][index]
+
+    def _readable(self, split: Split, index: int, *, say: bool = False) -> int:
+        """Return the first position from `index` on, in a circle, whose picture can be decoded; `say` names the others.
+
+        Raises UserError where there is none.
+        """
+        count, last = len(self.files[split]), None
+        for place in (*range(index, count), *range(index)):
+            try:
+                pictures.decode_fully(self._path(split, place))
+                return place
+            except Refusal as refusal:
+                last = refusal
+                if say:
+                    print(f"left out: {refusal.problem.where}: {refusal.problem.what}", file=sys.stderr, flush=True)
+        assert last is not None, "a split that is read has pictures"
+        raise last
 
 
 @dataclass
@@ -139,6 +173,7 @@ def open(path: Path, recipe: DataRecipe) -> FolderSource:
         shapes={"image_BCHW": (channels, side, side), "label_B": ()},
         splits={part: len(samples) for part, samples in held.items()},
         classes=tuple(found.classes),
+        class_counts=splits.class_counts(np.array([label for _, label in train]), found.classes),
         encoding=pictures.encoding(mean_C, std_C),
         hashes={path.resolve().name: files.sha256_of_listing(listing)},
         notes=tuple(found.notes),
@@ -148,6 +183,7 @@ def open(path: Path, recipe: DataRecipe) -> FolderSource:
         path.absolute(),
         {part: [_below(path, file) for file, _ in samples] for part, samples in held.items()},
         {part: torch.tensor([label for _, label in samples], dtype=torch.int64) for part, samples in held.items()},
+        recipe.skip_bad,
     )
 
 
@@ -227,10 +263,15 @@ def _look(path: Path, found: _Found, *, decode: bool) -> list[Problem]:
                 good.append((file, label))
             except Refusal as refusal:
                 found.headers.pop(file, None)
-                problem = refusal.problem
-                bad.append(Problem(problem.where, problem.what, problem.next + SKIP))
+                bad.append(_with_hint(refusal).problem)
         found.samples[part] = good
     return bad
+
+
+def _with_hint(refusal: Refusal) -> Refusal:
+    """Return the refusal of a file with what else can be done about it."""
+    problem = refusal.problem
+    return Refusal(problem.where, problem.what, problem.next + SKIP)
 
 
 def _require_classes(path: Path, found: _Found) -> None:
@@ -296,7 +337,7 @@ def _note_sizes(found: _Found, side: int) -> None:
             if len(sizes) == 1
             else f"Pictures of {len(sizes)} different sizes"
         )
-        found.notes.append(f"{had} are scaled until the shorter side has {side} pixels, and the middle square is kept.")
+        found.notes.append(f"{had} are scaled until the shorter side fills the square, and the middle is kept.")
 
 
 def _statistics(train: list[Path], channels: int, side: int) -> tuple[np.ndarray, np.ndarray]:

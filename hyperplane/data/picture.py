@@ -33,7 +33,7 @@ from torch import Tensor
 
 from hyperplane.contracts import Batch, Description, Problem, Sniff, Split
 from hyperplane.data.blocks import files, pictures, rows
-from hyperplane.data.blocks.encoded import Encoded, described_as
+from hyperplane.data.blocks.encoded import Encoded, described_alike, described_as
 from hyperplane.data.blocks.files import Known
 from hyperplane.data.blocks.problems import Refusal, name, options
 from hyperplane.errors import UserError
@@ -84,6 +84,15 @@ class PictureSource:
         """Return these pixels: feature_BD and value_BK; nothing is left to chance."""
         index_B = torch.as_tensor(indices, dtype=torch.int64)
         return Batch({"feature_BD": self.point_ND[index_B], "value_BK": self.level_NK[index_B]}, index_B)
+
+    def read_as(self, like: Description) -> PictureSource:
+        """Return the same pixels, for a net that begins with another picture's; raises UserError for other data."""
+        if like.format != self.description.format:
+            raise UserError(
+                f"{self.description.name}: is one picture, but the net to begin with was trained on {like.name} "
+                f"({like.format}); name a run on one picture"
+            )
+        return replace(self, description=described_alike(self.description, like))
 
     def encoded_as(self, like: Description) -> PictureSource:
         """Return the same pixels for a net trained on another picture; raises UserError where it is not one such."""

@@ -28,7 +28,8 @@ ITERATIONS = {"levenberg-marquardt": 1000, "newton": 100, "l-bfgs": 1000}
 def optimizer(recipe: Recipe, description: Description) -> str:
     """Return the optimizer for a recipe that names its net and task and leaves the optimizer open.
 
-    - Newton for a perceptron that classifies: there is one minimum, and it finds it to rounding.
+    - Newton for a perceptron that classifies and weighs all samples the same: there is one minimum, and it finds it to
+      rounding.
     - Levenberg-Marquardt for a squared loss and a net of at most 2,000 weights, with ten numbers to learn for each, or
       twenty where no validation split tells which restart learned the noise.
     - AdamW otherwise: where an iteration of those would take long, where the training split does not fit into memory,
@@ -64,7 +65,7 @@ def penalty(name: str, samples: int) -> float | None:
 def _by_kind(recipe: Recipe) -> str | None:
     """Return the solver for the recipe's kind of net and task, of whatever size."""
     if recipe.task.name == "classification":
-        return "newton" if recipe.net.name == "perceptron" else None
+        return "newton" if recipe.net.name == "perceptron" and not recipe.task.options.get("balance") else None
     task = discovery.load("tasks", recipe.task.name or "").TASK
     return "levenberg-marquardt" if hasattr(task, "residuals") else None
 

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from hyperplane.contracts import Description, Source, Split
-from hyperplane.engine import environment, evaluation, model, precision, solvers
+from hyperplane.engine import checkpoints, environment, evaluation, fine_tuning, model, precision, solvers
 from hyperplane.engine.events import Finished, Started, Stepped, Validated, Watch
 from hyperplane.engine.feed import Feed
 from hyperplane.engine.loop import Loop, Record
@@ -52,7 +52,9 @@ def fit(
     share) and Interrupted. Nothing that is there is touched before net, task and hardware have been accepted.
     """
     with processes(recipe.hardware.device) as here, stop_wanted() as wanted:
-        run = _Run(recipe, source, RunFolder(path), here, wanted, watch if here.leads else lambda event: None)
+        folder = RunFolder(path)
+        goes_on = resume and (folder.checkpoint / checkpoints.MANIFEST).is_file()
+        run = _Run(recipe, source, folder, here, wanted, watch if here.leads else lambda event: None, goes_on)
         if resume:
             run.restore()
         elif here.leads:
@@ -78,6 +80,7 @@ class _Run:
         here: Processes,
         wanted: Callable[[], bool],
         watch: Watch,
+        goes_on: bool,
     ) -> None:
         training = recipe.training
         assert training.batch is not None and training.epochs is not None, "the recipe was completed before"
@@ -88,7 +91,12 @@ class _Run:
                 f"type: --training.batch {-(-training.batch // here.world) * here.world}"
             )
         self.recipe, self.source, self.folder, self.here, self.watch = recipe, source, folder, here, watch
-        self.model = model.build(recipe, source.description)
+        self.description = source.description
+        self.model = model.build(recipe, self.description)
+        if goes_on:
+            self.description = folder.read_description()
+        elif told := fine_tuning.begin(self.model, recipe, self.description):
+            self.description = replace(self.description, notes=(*self.description.notes, *told))
         self.precision = precision.choose(recipe.hardware, self.model, here.local_rank)
         splits = source.description.splits
         validation = self.feed("validation") if splits.get("validation") else None
@@ -96,7 +104,7 @@ class _Run:
             raise UserError("training.patience: needs a validation split, and there is none; add --data.validation 0.1")
         train = self.feed("train")
         prepare = getattr(self.model.net, "prepare", None)
-        if prepare is not None:
+        if prepare is not None and recipe.net.start is None and not goes_on:
             prepare(next(iter(train.walk()))[self.model.judge.input].cpu())
         steps = solvers.most_steps(recipe) if solves else training.epochs * train.per_epoch(training.batch)
         filmed = here.leads and worth_keeping(self.model, source.description)
@@ -123,7 +131,7 @@ class _Run:
     def complete(self, command: str) -> None:
         """Train to the end, judge the net, and write what is left to write."""
         if self.here.leads:
-            self.folder.write_description(self.source.description)
+            self.folder.write_description(self.description)
             self.folder.write_environment(self.environment(command))
             self.folder.truncate_metrics(self.loop.state.step)
             if self.snapshots is not None:
@@ -158,7 +166,7 @@ class _Run:
         return Started(
             self.folder.path,
             self.recipe,
-            self.source.description,
+            self.description,
             self.model.judge.METRICS,
             self.parameters,
             f"{self.precision.device}, {torch.get_num_threads()} threads, {self.precision}",

@@ -16,9 +16,8 @@ from PIL import Image
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from hyperplane import data
 from hyperplane.contracts import Description, Source
-from hyperplane.engine import trained
+from hyperplane.engine import fine_tuning, trained
 from hyperplane.engine.model import Model
 from hyperplane.errors import UserError
 from hyperplane.explain.drawing import Plane
@@ -112,7 +111,7 @@ def renewed(subject: Subject, seen: View) -> View:
 def _source(recipe: Recipe, description: Description) -> Source | None:
     """Return the data trained on, or None where they are gone or not as they were."""
     try:
-        source = data.open(recipe.data)
+        source = fine_tuning.opened(recipe, description)
     except UserError:
         return None
     same = source.description.hashes == description.hashes and source.description.shapes == description.shapes

@@ -23,7 +23,7 @@ from hyperplane.nets.blocks.sequence import through
 VARIANTS: dict[str, dict] = {}
 EXAMPLE = {"shape": (3, 224, 224), "outputs": 1000, "options": {"width": 8, "hidden": 16}}
 
-PUBLISHED = {"7be5be79": Weights("alexnet"), "4df8aa71": Weights("alexnet")}
+PUBLISHED = {digits: Weights("alexnet", stem="alexnet-owt") for digits in ("7be5be79", "4df8aa71")}
 
 LEAST = 63
 """The shortest side that leaves a pixel after the third pooling."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hyperplane import data
 from hyperplane.contracts import Measured, Metric, Split
-from hyperplane.engine import evaluation
+from hyperplane.engine import evaluation, fine_tuning
 from hyperplane.engine.feed import Feed
 from hyperplane.engine.parallel import Processes
 from hyperplane.engine.trained import Trained, load
@@ -80,7 +80,7 @@ def evaluate(
             f"{trained.folder.path}: holds imported weights and no data of its own; name labelled data: --data FOLDER"
         )
     if source is None:
-        opened = data.open(recipe, download=download)
+        opened = fine_tuning.opened(trained.recipe, trained.description, download=download)
         if opened.description.hashes != trained.description.hashes:
             changed = sorted(
                 {f for f, h in opened.description.hashes.items() if trained.description.hashes.get(f) != h}

@@ -19,11 +19,14 @@ from torch import Tensor
 
 from hyperplane import discovery, nets
 from hyperplane.contracts import Description
+from hyperplane.data.blocks import files
+from hyperplane.data.blocks.files import Remote
 from hyperplane.engine import environment, model, precision
-from hyperplane.errors import UserError
+from hyperplane.errors import UserError, nearest
 from hyperplane.nets.blocks.published import Difference, Weights, differ
 from hyperplane.predict import foreign
 from hyperplane.recipe import DataRecipe, NetRecipe, Recipe, TaskRecipe
+from hyperplane.runs import report
 from hyperplane.runs.folder import RunFolder
 
 MARKS = (3, 1000)
@@ -65,19 +68,24 @@ def import_weights(
     mean: tuple[float, ...] = (),
     std: tuple[float, ...] = (),
     overwrite: bool = False,
+    download: bool = False,
     command: str = "hyperplane.import_weights(...)",
 ) -> Imported:
     """Turn published weights into a run folder.
 
-    Arguments: a state dict's file; the net or variant (None: the one that fits); the run folder (None: runs/ and the
-    net's name); a text file with the name of a class on each line (None: their numbers); the side of the square that
-    pictures are brought to, in pixels; mean and standard deviation of each channel in [0, 1] (empty: those that the
-    weights were published with, or ImageNet's); whether a run of that name may be replaced; what the user typed.
+    Arguments: a state dict's file, or the name of a net or variant with published weights, with the eight digits of one
+    file's hash behind it where there are several (resnet50-11ad3fa6); the net or variant (None: the one that fits); the
+    run folder (None: runs/ and the net's name); a text file with a class's name on each line (None: their numbers);
+    the side of the square that pictures are brought to, in pixels; mean and standard deviation of each channel in
+    [0, 1] (empty: those that the weights were published with, or ImageNet's); whether a run of that name may be
+    replaced; whether published weights may be fetched into the cache; what the user typed.
     Raises UserError for a file that is damaged, hostile, or fits no net.
     """
     path = Path(path)
     if out is not None:
         RunFolder(out).expect_free(overwrite)  # before the file is read, which may take long
+    if not path.exists():
+        path = _published_file(path, download)
     found = foreign.read(path)
     known = _published().get(found.sha256[:8])
     fit = _fit(path, found.tensors, net, known)
@@ -123,6 +131,7 @@ def import_weights(
     folder.write_environment(environment.describe(precision.choose(recipe.hardware, made), command))
     folder.truncate_metrics(0)
     folder.write_model(made.state_dict())
+    report.write(folder.path)
     folder.finish()
     parameters = sum(p.numel() for p in made.parameters())
     return Imported(folder.path, fit.name, parameters, len(description.classes), found.sha256, description.notes)
@@ -132,6 +141,29 @@ def _published() -> dict[str, Weights]:
     """Return what is known of published files, by the first eight hex digits of their SHA-256."""
     modules = discovery.loaded("nets").values()
     return {digits: weights for module in modules for digits, weights in getattr(module, "PUBLISHED", {}).items()}
+
+
+def _published_file(name: Path, download: bool) -> Path:
+    """Return the file of the published weights of that name, from the cache, or fetched into it; else the name itself.
+
+    Raises UserError where it is not in the cache and may not be fetched, or cannot be.
+    """
+    names = {f"{weights.variant}-{digits}": (digits, weights) for digits, weights in _published().items()}
+    for digits, weights in _published().items():
+        names.setdefault(weights.variant, (digits, weights))
+    if str(name) not in names:
+        if download:
+            raise UserError(f"{name}: names no published weights; {nearest(str(name), names)}")
+        return name
+    digits, weights = names[str(name)]
+    folder, remote = files.cache() / "weights", Remote(weights.address(digits), digits)
+    file = folder / remote.url.rpartition("/")[2]
+    if not download and not files.is_published(file, digits):
+        raise UserError(
+            f"{name}: there is no such file, and the published weights are not in {folder}; add --download to fetch "
+            f"{remote.url}"
+        )
+    return files.fetch(remote, folder)
 
 
 # Which net

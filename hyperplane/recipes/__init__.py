@@ -60,11 +60,20 @@ def start(
     task: str | None = None,
     optimizer: str | None = None,
     given: Recipe | None = None,
+    weights: str | None = None,
 ) -> Recipe:
     """Return the recipe to start from: `given`, or the one for these data and this net, with data, net and so on set.
 
-    Another net, task or optimizer than the recipe's has options of its own, so the recipe's are dropped.
+    Another net, task or optimizer than the recipe's has options of its own, so the recipe's are dropped. `weights` is a
+    run folder that the net begins with: its net is taken where none is named, and the learning rates that the recipe
+    has for nets from scratch become a tenth. Raises UserError where it is no finished run.
     """
+    begun = None
+    if weights is not None:
+        from hyperplane.engine import fine_tuning
+
+        begun = fine_tuning.completed(NetRecipe(net, start=weights))
+        net = begun.name
     found = given or find(source or "", net)
     if source is not None:
         found = replace(found, data=replace(found.data, source=source))
@@ -74,18 +83,25 @@ def start(
         found = replace(found, task=TaskRecipe(task))
     if optimizer not in (None, found.optimizer.name):
         found = replace(found, optimizer=parse({"name": optimizer}, OptimizerRecipe, "optimizer"))
+    if begun is not None:
+        from hyperplane.engine import fine_tuning
+
+        if found.net.start is None:
+            found = replace(found, optimizer=fine_tuning.slowed(found.optimizer))
+        found = replace(found, net=begun)
     return found
 
 
 def complete(recipe: Recipe, description: Description) -> Recipe:
     """Return the recipe with everything that it left open chosen for data of this description.
 
-    Task: the one that fits. Net: LeNet for images, an MLP otherwise. Optimizer: `engine.choice.optimizer` has the rule.
+    Task: the one that fits. Net: that of the run which it begins with, else LeNet for images, an MLP otherwise.
+    Optimizer: `engine.choice.optimizer` has the rule; AdamW for a net that begins with a run, at a tenth of its rate.
     Batch: 64, or 128 from 20,000 samples on, no more than an eighth of the samples. Epochs: at least 10 and 2,000
     steps, at most 400 epochs. Raises UserError for an unknown net, task or option.
     """
     from hyperplane import nets, tasks
-    from hyperplane.engine import choice
+    from hyperplane.engine import choice, fine_tuning
     from hyperplane.engine.optimizers import DECAY, LEARNING_RATES
 
     target = recipe.data.target
@@ -96,6 +112,7 @@ def complete(recipe: Recipe, description: Description) -> Recipe:
     samples = description.splits["train"]
     if task.name is None:
         task = replace(task, name=tasks.choose(description)[0])
+    net = fine_tuning.completed(net)
     if net.name is None:
         net = replace(net, name="lenet" if description.kind == "image" else "mlp")
     task_type = discovery.load("tasks", task.name or "").TASK
@@ -103,21 +120,29 @@ def complete(recipe: Recipe, description: Description) -> Recipe:
     module = discovery.load("nets", net.name or "")
     given = {**module.VARIANTS.get(net.name, {}), **net.options}
     net = replace(net, options=nets.all_options(module.NET, given, f"net {net.name}"))
+    if optimizer.name is None and net.start is not None:
+        optimizer = replace(optimizer, name="adamw")
+    if optimizer.name in SOLVERS and net.start is not None:
+        raise UserError(
+            f"optimizer.name: {optimizer.name} draws the weights that it begins with, but the net is to begin with "
+            f"{net.start}; type: --optimizer.name adamw"
+        )
     if optimizer.name is None:
         chosen = choice.optimizer(replace(recipe, task=task, net=net), description)
         decay = optimizer.weight_decay if optimizer.weight_decay is not None else choice.penalty(chosen, samples)
         optimizer = replace(optimizer, name=chosen, weight_decay=decay)  # pyright: ignore[reportArgumentType]
     if optimizer.name in SOLVERS:
         return _solved(replace(recipe, task=task, net=net, optimizer=optimizer), samples)
+    share = 1.0 if net.start is None else fine_tuning.RATE
     if optimizer.learning_rate is None:
-        optimizer = replace(optimizer, learning_rate=LEARNING_RATES[optimizer.name or ""])
+        optimizer = replace(optimizer, learning_rate=share * LEARNING_RATES[optimizer.name or ""])
     if optimizer.name != "muon" and optimizer.other_rate is not None:
         raise UserError(
             f"optimizer.other_rate: found {optimizer.other_rate}, but {optimizer.name} has one rate for all; leave it "
             "out, or type: --optimizer.name muon"
         )
     if optimizer.name == "muon" and optimizer.other_rate is None:
-        optimizer = replace(optimizer, other_rate=LEARNING_RATES["adamw"])
+        optimizer = replace(optimizer, other_rate=share * LEARNING_RATES["adamw"])
     if optimizer.weight_decay is None:
         optimizer = replace(optimizer, weight_decay=DECAY)
     if training.batch is None:

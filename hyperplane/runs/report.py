@@ -30,6 +30,7 @@ _TEMPLATE = Path(__file__).with_name("report.html.jinja")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _ROWS = 12
 _COLUMNS = 12
+_NORMALISATION = (("Mean of each channel", "mean"), ("Deviation", "std"))
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def write(path: Path) -> Path:
         result=result,
         headline=shown[0] if shown else None,
         metrics=shown,
-        facts=_facts(records, result, recipe, environment),
+        facts=_facts(records, result, recipe, environment) if data.splits else _imported_facts(recipe, data),
         curves=next((p for p in pictures if p.name == "Curves"), None),
         epochs=_epochs(records, metrics, _unit(data)),
         ended=outcome.sentences() if (outcome := folder.read_outcome()) is not None else (),
@@ -93,6 +94,8 @@ def write(path: Path) -> Path:
         worst=[_wrong(folder, sample) for sample in folder.read_worst()],
         columns=_columns(folder.read_worst()),
         splits=_splits(data),
+        uses=_uses(folder) if not data.splits else [],
+        read=_read_as(data),
         changed=_changed(recipe),
         whole=json.dumps(dataclasses.asdict(recipe), indent=2),
         environment_rows=_environment(environment),
@@ -178,6 +181,42 @@ def _facts(
     epochs = max((record["epoch"] for record in records if record["kind"] != "result"), default=0.0)
     facts += [("Epochs", f"{epochs:,.0f}" if epochs >= 100 else f"{epochs:.3g}"), ("Device", environment.device)]
     return facts
+
+
+def _imported_facts(recipe: Recipe, data: Description) -> list[tuple[str, str]]:
+    """Return the few numbers of weights that were imported: nothing was trained or measured here."""
+    import torch
+
+    from hyperplane import nets, tasks
+
+    with torch.device("meta"):
+        outputs = tasks.build(recipe.task.name or "", data, recipe.task.options).outputs
+        net = nets.build(recipe.net.name or "", data.shapes[data.input], outputs, recipe.net.options)
+    return [
+        ("Net", recipe.net.name or ""),
+        ("Parameters", f"{sum(p.numel() for p in net.parameters()):,}"),
+        ("Classes", f"{len(data.classes):,}"),
+        ("Input", " × ".join(map(str, data.shapes[data.input]))),
+    ]
+
+
+def _uses(folder: RunFolder) -> list[tuple[str, str]]:
+    """Return what one does with imported weights: a few words and what to type."""
+    run = shlex.quote(str(folder.path))
+    return [
+        ("Ask it about pictures", f"hyperplane predict {run} FILE"),
+        ("Measure it on pictures in class folders of its own names", f"hyperplane evaluate {run} --data FOLDER"),
+        ("Teach it other classes", f"hyperplane train FOLDER --from {run}"),
+    ]
+
+
+def _read_as(data: Description) -> list[tuple[str, str]]:
+    """Return how a picture becomes an input, as rows of a table; none for other data."""
+    if data.kind != "image":
+        return []
+    rows = [(name, " ".join(f"{v:.4g}" for v in data.encoding.get(key, ()))) for name, key in _NORMALISATION]
+    middle = data.encoding.get("middle", 1.0)
+    return [*rows, *([("Middle that is kept", f"{100 * middle:.3g} % of each side")] if middle != 1 else [])]
 
 
 def _epochs(records: Sequence[Mapping[str, Any]], metrics: Mapping[str, Metric], unit: str) -> list[dict[str, str]]:

@@ -36,6 +36,7 @@ class Classification(nn.Module):
 
     METRICS = (
         Metric("accuracy", "%", "higher", "share of samples given their class", share_of="correct_B"),
+        Metric("balanced_accuracy", "%", "higher", "share given their class in each class, averaged over the classes"),
         Metric("f1", "%", "higher", "harmonic mean of precision and recall, averaged over the classes"),
         Metric(
             *("calibration_error", "%", "lower", "how far the confidence is from the accuracy, averaged over 15 bins"),
@@ -44,11 +45,14 @@ class Classification(nn.Module):
         Metric("log_loss", "nats", "lower", "cross-entropy of the probabilities"),
     )
 
-    def __init__(self, description: Description, *, label_smoothing: float = 0.0) -> None:
+    weight_K: Tensor | None
+
+    def __init__(self, description: Description, *, label_smoothing: float = 0.0, balance: bool = False) -> None:
         """Build it for the classes of `description`.
 
         `label_smoothing` in [0, 1) moves that share of each target's mass to all classes alike (Szegedy et al. 2016,
-        arXiv:1512.00567, section 7).
+        arXiv:1512.00567, section 7). With `balance` each class counts the same in the loss that is trained on, however
+        few samples it has: theirs are weighted by the inverse of their number, 1 on average; metrics stay as they are.
         """
         super().__init__()
         if not 0 <= label_smoothing < 1:
@@ -58,7 +62,8 @@ class Classification(nn.Module):
             )
         self.input, self.target, self.classes = description.input, description.target, description.classes
         self.outputs = 1 if len(self.classes) == 2 else len(self.classes)
-        self.label_smoothing = label_smoothing
+        self.label_smoothing, self.balance = label_smoothing, balance
+        self.register_buffer("weight_K", _weights(description) if balance else None, persistent=False)
 
     def forward(self, net: nn.Module, batch: Batch, taps: dict[str, Tensor] | None = None) -> Output:
         """Return the cross-entropy of each sample, and the logits (B, 1) or (B, K)."""
@@ -69,7 +74,11 @@ class Classification(nn.Module):
         return Output(loss_B, logit_BK, terms, taps or {})
 
     def cross_entropy(self, logit_BK: Tensor, label_B: Tensor) -> Tensor:
-        """Return the cross-entropy (B,) of logits (B, 1) or (B, K), with label smoothing."""
+        """Return the cross-entropy (B,) of logits (B, 1) or (B, K), with label smoothing and the classes' weights."""
+        loss_B = self._cross_entropy(logit_BK, label_B)
+        return loss_B if self.weight_K is None else loss_B * self.weight_K[label_B].to(loss_B.dtype)
+
+    def _cross_entropy(self, logit_BK: Tensor, label_B: Tensor) -> Tensor:
         if self.outputs > 1:
             return F.cross_entropy(logit_BK, label_B, reduction="none", label_smoothing=self.label_smoothing)
         target_B = label_B.to(logit_BK.dtype)
@@ -102,14 +111,16 @@ class Classification(nn.Module):
         }
 
     def measure(self, statistics: dict[str, Tensor]) -> dict[str, float]:
-        """Return accuracy, macro F1, expected calibration error (shares in [0, 1]) and log loss (nats)."""
+        """Return accuracy, mean recall, macro F1, expected calibration error (shares in [0, 1]) and log loss (nats)."""
         label_B, probability_BK, correct_B = (statistics[n] for n in ("label_B", "probability_BK", "correct_B"))
         count_KK = confusion_matrix(label_B, probability_BK.argmax(dim=1), len(self.classes)).double()
         hit_K = count_KK.diagonal()
         shown_K = count_KK.sum(0) + count_KK.sum(1)  # a class that is neither there nor named has no F1
         f1_K = 2 * hit_K[shown_K > 0] / shown_K[shown_K > 0]
+        there_K = count_KK.sum(1)  # a class that is not there has no recall
         return {
             "accuracy": correct_B.double().mean().item(),
+            "balanced_accuracy": (hit_K[there_K > 0] / there_K[there_K > 0]).mean().item(),
             "f1": f1_K.mean().item(),
             "calibration_error": calibration_error(probability_BK.amax(dim=1), correct_B),
             "log_loss": statistics["loss_B"].double().mean().item(),
@@ -142,6 +153,17 @@ class Classification(nn.Module):
             "confusion": figures.confusion(statistics["label_B"].numpy(), predicted_B, list(self.classes)),
             "calibration": figures.calibration(confidence_B, statistics["correct_B"].numpy()),
         }
+
+
+def _weights(description: Description) -> Tensor:
+    """Return the weight of each class' samples, so that the classes weigh the same and the mean over samples is 1."""
+    count_K = torch.tensor(description.class_counts, dtype=torch.float64)
+    if len(count_K) != len(description.classes) or not count_K.sum():
+        raise UserError(
+            f"task classification.balance: {description.name} does not tell how many samples each class has; "
+            "leave --task.balance out"
+        )
+    return torch.where(count_K > 0, count_K.sum() / (count_K * (count_K > 0).sum()), 0.0)
 
 
 def confusion_matrix(label_B: Tensor, predicted_B: Tensor, classes: int) -> Tensor:

@@ -80,6 +80,8 @@ def each(*steps: Step) -> Step:
 ROWS = "".join(f"{i},{i % 3},{'xy'[i % 2]}\n" for i in range(30))
 PICKLE = b"cposix\nsystem\n(S'touch own'\ntR."
 """Unpickled, it runs `touch own`."""
+TRAP = b"\x80\x02cposix\nsystem\nq\x00X\x09\x00\x00\x00touch ownq\x01\x85q\x02Rq\x03."
+"""The same as torch's older files begin."""
 BOMB = encoded("PNG", "1", (10_001, 10_001))
 CUT = encoded("JPEG", "RGB", (90, 90))[:400]
 UNFINISHED = without("runs/animals/manifest.json")
@@ -330,6 +332,67 @@ OPTIONS = [
     Case("weights that are not there", "import nothing.pth", ("nothing.pth", "No such file")),
     Case("a trap for weights", "import bad.pth", ("bad.pth", "neither safetensors nor"), write("bad.pth", PICKLE)),
     Case("weights for a run folder", "predict bad.pth one.png", ("hyperplane import",), write("bad.pth", PICKLE)),
+    *(
+        Case(f"weights: {typed}", typed, ("bad.pth", "hyperplane import"), write("bad.pth", TRAP))
+        for typed in (
+            "train bad.pth",
+            "check bad.pth",
+            "train pets --name new --from bad.pth",
+            "train --recipe bad.pth",
+            "train --resume bad.pth",
+            "predict runs/pets bad.pth",
+            "predict bad.pth pets",
+            "evaluate runs/pets --data bad.pth",
+            "compare bad.pth runs/pets",
+            "explain bad.pth",
+            "filter bad.pth",
+        )
+    ),
+    Case(
+        "to begin with what is not there",
+        "train pets --name new --from runs/pet",
+        ("runs/pet", "did you mean 'pets'?"),
+    ),
+    Case("to begin with data", "train pets --name new --from pets", ("pets", "not a run folder")),
+    Case(
+        "to begin with a half-written run",
+        "train pets --name new --from runs/digits",
+        ("runs/digits", "unfinished", "--resume runs/digits"),
+        without("runs/digits/manifest.json"),
+    ),
+    Case(
+        "to begin with damaged weights",
+        "train pets --name new --from runs/digits",
+        ("runs/digits/model.safetensors", "damaged"),
+        flipped("runs/digits/model.safetensors"),
+    ),
+    Case(
+        "to begin with another kind of data",
+        "train pets --name new --from runs/animals",
+        ("pets", "image_BCHW", "table samples as feature_BD"),
+    ),
+    Case(
+        "to begin with weights of another net",
+        "train pets --name new --from runs/digits --net lenet-1989",
+        ("does not fit", "runs/digits", "lacks", "--net lenet"),
+    ),
+    Case(
+        "to begin with weights of another width",
+        "train digits --name new --from runs/digits --net lenet --net.pooling convolution",
+        ("does not fit", "runs/digits", "tensors"),
+    ),
+    Case(
+        "a solver that is to begin with weights",
+        "train digits --name new --from runs/digits --optimizer.name l-bfgs",
+        ("l-bfgs", "--optimizer.name adamw"),
+    ),
+    Case(
+        "Newton with balanced classes",
+        "train points-region --net perceptron --optimizer.name newton --task.balance",
+        ("task.balance", "--optimizer.name l-bfgs"),
+    ),
+    Case("published weights that are not here", "import resnet50", ("resnet50-0676ba61.pth", "add --download")),
+    Case("published weights that are none", "import lenet --download", ("lenet", "published")),
     Case("nothing to filter", "filter", ("a picture",)),
     Case("a picture to filter that is not there", "filter no.png", ("no.png", "does not exist")),
     Case("a text to filter", "filter note.png", ("note.png", "not a picture"), write("note.png", "hello")),

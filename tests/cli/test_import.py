@@ -25,6 +25,7 @@ from PIL import Image
 import hyperplane as package
 from hyperplane import nets
 from hyperplane.errors import UserError
+from hyperplane.nets.blocks import published
 from hyperplane.nets.blocks.published import Weights
 from hyperplane.predict import imported
 from tests.cli.commands import Answer, Command, tree
@@ -115,6 +116,8 @@ def test_labelled_pictures_evaluate_it(here: Path, hyperplane: Command) -> None:
     assert hyperplane("import", "net.pth", "--out", "runs/pets", "--classes", "names.txt").status == 0
     makers.class_folders(here / "pets", {"cat": 3, "dog": 3})
     assert json.loads(hyperplane("evaluate", "runs/pets", "--data", "pets", "--json").out)["samples"] == 6
+    makers.class_folders(here / "others", {"cat": 3, "cow": 3})
+    refused(hyperplane("evaluate", "runs/pets", "--data", "others"), "others", "'cow'", "it knows 'cat', 'dog'")
 
 
 def test_of_two_outputs_one_is_kept_and_says_the_same(here: Path, hyperplane: Command) -> None:
@@ -155,6 +158,73 @@ def test_a_known_file_brings_its_normalisation(
     told = json.loads((here / "runs/lenet-1989/data.json").read_text())
     assert told["encoding"]["mean"] == [0.3] and told["encoding"]["std"] == [0.2] and told["name"] == "ImageNet"
     assert "guess" not in answer.err
+
+
+# Published files
+
+
+def after_fetching(answer: Answer) -> Answer:
+    """Return an answer without its first line, which says what is fetched."""
+    first, _, rest = answer.err.partition("\n")
+    assert first.startswith("fetching http://127.0.0.1:")
+    return Answer(answer.status, answer.out, rest)
+
+
+@pytest.fixture
+def shelf(server: tuple[str, Path], here: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Path, Path]:
+    """The digits of net.pth, published under the name lenet-1989; its file on a server of this machine; the cache."""
+    url, folder = server
+    content = (here / "net.pth").read_bytes()
+    digits = hashlib.sha256(content).hexdigest()[:8]
+    file = folder / f"lenet-1989-{digits}.pth"
+    file.write_bytes(content)
+    monkeypatch.setattr(published, "MODELS", url)
+    monkeypatch.setenv("HYPERPLANE_CACHE", str(here / "cache"))
+    known = Weights("lenet-1989", mean=(0.3,), std=(0.2,))
+    other = Weights("lenet-1989", mean=(0.4,), std=(0.2,))
+    monkeypatch.setattr(imported, "_published", lambda: {digits: known, "00000000": other})
+    return digits, file, here / "cache" / "weights" / file.name
+
+
+def test_published_weights_are_fetched_only_when_asked_and_once(
+    shelf: tuple[str, Path, Path], hyperplane: Command
+) -> None:
+    digits, file, cached = shelf
+    refused(hyperplane("import", "lenet-1989"), "lenet-1989: there is no such file", "add --download", file.name)
+    assert not cached.exists()
+    answer = hyperplane("import", "lenet-1989", "--download")
+    assert answer.status == 0 and digits in answer.err and cached.read_bytes() == file.read_bytes()
+    assert json.loads(Path("runs/lenet-1989/data.json").read_text())["encoding"]["mean"] == [0.3]
+    file.unlink()
+    assert hyperplane("import", f"lenet-1989-{digits}", "--out", "runs/again").status == 0  # from the cache
+    cached.write_bytes(b"damaged")
+    refused(hyperplane("import", "lenet-1989", "--out", "runs/c"), "add --download")
+    gone = after_fetching(hyperplane("import", "lenet-1989", "--out", "runs/c", "--download"))
+    refused(gone, file.name, "404")
+    gone = after_fetching(hyperplane("import", "lenet-1989-00000000", "--out", "runs/c", "--download"))
+    refused(gone, "lenet-1989-00000000", "404")
+    refused(hyperplane("import", "lenet-198", "--download"), "lenet-198: names no published weights", "did you mean")
+
+
+def test_a_file_of_another_hash_is_not_kept(shelf: tuple[str, Path, Path], hyperplane: Command) -> None:
+    digits, file, cached = shelf
+    file.write_bytes(pickle.dumps(Trap()))
+    answer = after_fetching(hyperplane("import", "lenet-1989", "--download"))
+    refused(answer, file.name, "is not the published file", digits, "not kept")
+    assert not cached.exists() and not Path("sprung").exists() and not Path("runs").exists()
+
+
+def test_an_imported_run_has_a_report_of_what_is_known(here: Path, hyperplane: Command) -> None:
+    (here / "names.txt").write_text("\n".join("abcdefghij"))
+    answer = hyperplane("import", "net.pth", "--classes", "names.txt", "--mean", "0.25", "--std", "0.5")
+    assert "runs/lenet-1989/report.html" in answer.err
+    page = (here / "runs/lenet-1989/report.html").read_text()
+    for said in ("Imported weights", "9,760", "1 × 16 × 16", "0.25", "10 classes", "lenet-1989", "SHA-256"):
+        assert said in page, said
+    for verb in ("predict", "evaluate", "train FOLDER --from"):
+        assert f"hyperplane {verb} runs/lenet-1989" in page
+    assert "hyperplane import net.pth" in page and "It was first trained with" not in page
+    assert "--recipe" not in page
 
 
 # What fits no net
@@ -266,6 +336,25 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "a trap in an archive": (lambda: archive(data_pkl=pickle.dumps(Trap(), protocol=2), version=b"3"), "posix.mkdir"),
     "a trap beside tensors": (lambda: saved({"state_dict": net_of().state_dict(), "extra": Trap()}), "posix.mkdir"),
     "a trap in an old file": (lambda: saved(Trap(), _use_new_zipfile_serialization=False), "posix.mkdir"),
+    "a trap by name": (
+        lambda: b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x0ctouch sprung\x85R.",
+        "nothing of it was run",
+    ),
+    "a trap in a list of arguments": (
+        lambda: b"\x80\x02cbuiltins\neval\nX\x0a\x00\x00\x00os.getcwd\x28\x85R.",
+        "builtins.eval",
+    ),
+    "a trap that builds": (lambda: b"\x80\x02cbuiltins\ngetattr\n.", "builtins.getattr"),
+    "a trap from an extension": (lambda: b"\x80\x02\x82\x01.", "nothing of it was run"),
+    "a trap by its id": (lambda: b"\x80\x02X\x01\x00\x00\x00aQ.", "bad.pth"),
+    "a library to load": (
+        lambda: b"\x80\x02ctorch.ops\nload_library\nX\x04\x00\x00\x00x.so\x85R.",
+        "torch.ops.load_library",
+    ),
+    "a trap for the tensors' maker": (
+        lambda: b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(X\x01\x00\x00\x00xtR.",
+        "bad.pth",
+    ),
     "a whole module": (whole_module, "state_dict()"),
     "the oldest layout": (tar, "a tar"),
     "a program": (lambda: archive(data_pkl=b"", constants_pkl=b""), "TorchScript"),

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -369,6 +370,26 @@ def test_a_file_that_breaks_while_training_is_named(tmp_path: Path) -> None:
     (tmp_path / file).write_bytes(b"")
     with pytest.raises(UserError, match=f"{file}: is empty"):
         source.batch("train", range(5))
+
+
+def test_a_file_that_breaks_while_training_is_left_out_where_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = makers.class_folders(tmp_path, {"cat": 8, "dog": 8})
+    source = data.open(DataRecipe(source=str(root), skip_bad=True))
+    file, next_one = (source.sample_name("train", index) for index in (3, 4))
+    whole = source.batch("train", range(6))
+    (root / file).write_bytes((root / file).read_bytes()[:60])
+    read = source.batch("train", range(6))
+    assert f"{file}: " in capsys.readouterr().err
+    assert torch.equal(read["image_BCHW"][3], whole["image_BCHW"][4]) and read.index_B.tolist() == list(range(6))
+    others = [0, 1, 2, 4, 5]
+    assert torch.equal(read["image_BCHW"][others], whole["image_BCHW"][others])
+    assert source.sample_name("train", 3) == next_one and source.show("train", 3) == source.show("train", 4)
+    for name in [source.files["train"][i] for i in range(len(source.files["train"]))]:  # pyright: ignore
+        (root / name).write_bytes(b"")
+    with pytest.raises(UserError, match="is empty"):
+        source.batch("train", [0])
 
 
 QUIET = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

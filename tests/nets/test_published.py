@@ -20,7 +20,19 @@ def test_known_files_name_nets_that_there_are() -> None:
             assert discovery.find("nets", weights.variant).name == name
             assert 0.8 < weights.middle <= 1 and len(weights.mean) == len(weights.std) == 3
             found += 1
-    assert found >= 26
+    assert found == 26
+
+
+def test_the_address_of_each_published_file_names_its_hash_and_every_classical_net_has_one() -> None:
+    addresses: dict[str, list[str]] = {}
+    for module in discovery.loaded("nets").values():
+        for digits, weights in getattr(module, "PUBLISHED", {}).items():
+            addresses.setdefault(weights.variant, []).append(weights.address(digits))
+    assert addresses["resnet50"][0] == "https://download.pytorch.org/models/resnet50-0676ba61.pth"
+    assert addresses["alexnet"][0] == "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
+    vggs = {f"vgg{depth}{suffix}" for depth in (11, 13, 16, 19) for suffix in ("", "_bn")}
+    resnets = {f"resnet{depth}" for depth in (18, 34, 50, 101, 152)}
+    assert {"alexnet", "googlenet"} | vggs | resnets <= addresses.keys()
 
 
 def small(outputs: int = 4, seed: int = 0) -> torch.nn.Module:

@@ -17,6 +17,7 @@ from hyperplane.recipe import Recipe
 
 SHORT = {
     "net.name": "--net",
+    "net.start": "--from",
     "task.name": "--task",
     "data.target": "--target",
     "data.workers": "--workers",

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from hyperplane.contracts import Batch, Description, Split
 from hyperplane.data.blocks import pictures
-from hyperplane.data.blocks.encoded import described_as, relabelled
-from hyperplane.errors import UserError
+from hyperplane.data.blocks.encoded import described_alike, described_as, relabelled
+from hyperplane.data.blocks.splits import class_counts
 from hyperplane.recipe import DataRecipe
 
 
@@ -53,19 +53,29 @@ class ArraySource:
         """Return these samples: image_BCHW float32, normalised, and label_B int64; nothing is left to chance."""
         index_B = torch.as_tensor(indices, dtype=torch.int64)
         held, which = self.splits[split], index_B.numpy()
-        image_BCHW = torch.from_numpy(held.pixel_NCHW[which]).to(torch.float32).div_(self.white)
-        how = self.description.encoding
+        pixel_BCHW, shape, how = (
+            held.pixel_NCHW[which],
+            self.description.shapes["image_BCHW"],
+            self.description.encoding,
+        )
+        if pixel_BCHW.shape[1:] == shape and how.get("middle", 1.0) == 1:
+            image_BCHW = torch.from_numpy(pixel_BCHW).to(torch.float32).div_(self.white)
+        else:
+            image_BCHW = torch.empty((len(pixel_BCHW), *shape))
+            for i, pixel_CHW in enumerate(pixel_BCHW):
+                image_BCHW[i] = torch.from_numpy(
+                    pictures.convert(pixel_CHW / self.white, shape, how.get("middle", 1.0))
+                )
         image_BCHW = pictures.normalise(image_BCHW, how["mean"], how["std"])
         return Batch({"image_BCHW": image_BCHW, "label_B": torch.from_numpy(held.label_N[which])}, index_B)
 
+    def read_as(self, like: Description) -> ArraySource:
+        """Return the same pictures in the size, the channels and the normalisation of `like`, with their own labels."""
+        return replace(self, description=described_alike(self.description, like))
+
     def encoded_as(self, like: Description) -> ArraySource:
-        """Return the same pictures with the normalisation and the labels of `like`, whose shape they must have."""
-        description, shape = described_as(self.description, like), self.description.shapes["image_BCHW"]
-        if shape != like.shapes["image_BCHW"]:
-            raise UserError(
-                f"{self.description.name}: holds pictures of {shape} (channels, height, width), but the net was "
-                f"trained on {like.shapes['image_BCHW']}; save them as pictures in class folders, which are converted"
-            )
+        """Return the same pictures in the size, the channels and the normalisation of `like`, with its labels."""
+        description = described_as(self.description, like)
         splits = {
             part: replace(held, label_N=relabelled(torch.from_numpy(held.label_N), self.description, like).numpy())
             for part, held in self.splits.items()
@@ -124,6 +134,7 @@ def source(
         shapes={"image_BCHW": tuple(shape), "label_B": ()},
         splits={part: len(held.label_N) for part, held in splits.items()},
         classes=classes,
+        class_counts=class_counts(splits["train"].label_N, classes),
         encoding=pictures.encoding(mean_C / white, std_C / white),
         hashes=hashes,
         notes=tuple(notes),

@@ -40,6 +40,21 @@ class Encoded:
         return self.read(0, len(self))
 
 
+def described_alike(own: Description, like: Description) -> Description:
+    """Return the description of a source's samples, read as the inputs that `like` describes; all else stays its own.
+
+    Raises UserError where the samples are of another kind.
+    """
+    if (own.kind == "image", own.input) != (like.kind == "image", like.input):
+        raise UserError(
+            f"{own.name}: holds {own.kind} samples as {own.input}, but the net to begin with was trained on "
+            f"{like.kind} samples as {like.input}; name a run on data of that kind"
+        )
+    shapes = {**own.shapes, own.input: like.shapes[like.input]}
+    target = {name: value for name, value in own.encoding.items() if name == "target"}
+    return replace(own, shapes=shapes, encoding={**like.encoding, **target})
+
+
 def described_as(own: Description, like: Description) -> Description:
     """Return the description of a source's samples, encoded as `like` says; its name, splits and hashes stay its own.
 
@@ -56,7 +71,16 @@ def described_as(own: Description, like: Description) -> Description:
             f"{own.name}: holds classes that the net was not trained on: {some(unknown)}; "
             f"it knows {some(like.classes, 12)}: rename or leave them out"
         )
-    return replace(like, name=own.name, format=own.format, splits=own.splits, hashes=own.hashes, notes=own.notes)
+    counts = dict(zip(own.classes, own.class_counts, strict=False))
+    return replace(
+        like,
+        name=own.name,
+        format=own.format,
+        splits=own.splits,
+        class_counts=tuple(counts.get(name, 0) for name in like.classes) if counts else (),
+        hashes=own.hashes,
+        notes=own.notes,
+    )
 
 
 def relabelled(label_N: Tensor, own: Description, like: Description) -> Tensor:

@@ -6,11 +6,13 @@ import hashlib
 import http.client
 import os
 import shutil
+import sys
 import tarfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,7 +28,7 @@ class Remote:
 
     url: str
     sha256: str
-    """Of the file as published, in hexadecimal."""
+    """Of the file as published, in hexadecimal; its first eight digits or more where no more of it is published."""
     members: tuple[str, ...] = ()
     """The files to unpack, where it is a tar archive."""
 
@@ -73,13 +75,20 @@ def cache() -> Path:
     return Path(pooch.os_cache("hyperplane"))
 
 
-def fetch(remote: Remote, folder: Path) -> None:
-    """Download a published file into a folder, check its hash, and unpack the members that are expected of it."""
+def fetch(remote: Remote, folder: Path) -> Path:
+    """Download a published file into a folder, check its hash, and unpack the members that are expected of it.
+
+    Returns the file. One that is there already is left as it is where its hash is right. Raises UserError where the
+    download fails, or has another hash.
+    """
     import pooch
 
+    pooch.get_logger().setLevel("WARNING")  # it would advise to write the hash down
     file = remote.url.rpartition("/")[2]
     try:
-        pooch.retrieve(remote.url, f"sha256:{remote.sha256}", file, folder, downloader=cast(Any, _download))
+        if not is_published(folder / file, remote.sha256):
+            (folder / file).unlink(missing_ok=True)
+            pooch.retrieve(remote.url, None, file, folder, downloader=cast(Any, partial(_download, remote.sha256)))
     except (OSError, http.client.HTTPException) as error:
         raise UserError(
             f"{remote.url}: cannot be fetched into {name(folder)} ({one_line(error)}); "
@@ -92,16 +101,25 @@ def fetch(remote: Remote, folder: Path) -> None:
         ) from error
     if remote.members:
         _unpack(folder / file, remote.members)
+    return folder / file
 
 
-def _download(url: str, file: str, caller: object) -> None:
-    """Write what is at a URL to a file; pooch calls this, then checks the hash and moves the file into place."""
+def is_published(path: Path, sha256_begins: str) -> bool:
+    """Say whether a file is there, with a SHA-256 that begins so."""
+    return path.is_file() and sha256(path).startswith(sha256_begins)
+
+
+def _download(begins: str, url: str, file: str, caller: object) -> None:
+    """Write what is at a URL to a file, whose SHA-256 must begin so; pooch calls this, then moves it into place."""
+    print(f"fetching {url}", file=sys.stderr, flush=True)
     try:
         with urllib.request.urlopen(url, timeout=30) as response, Path(file).open("wb") as out:
             shutil.copyfileobj(response, out, 1 << 20)
     except urllib.error.HTTPError as error:
         with error:
             raise ConnectionError(f"the server says {error.code} {error.reason}") from None
+    if not is_published(Path(file), begins):
+        raise ValueError(f"another hash than {begins}")
 
 
 def _unpack(archive: Path, members: tuple[str, ...]) -> None:

@@ -24,7 +24,7 @@ from torch import Tensor
 from hyperplane.contracts import Batch, Description
 from hyperplane.data.blocks import files
 from hyperplane.data.blocks.encoded import Encoded
-from hyperplane.data.blocks.problems import Refusal, name, one_line, some, unreadable
+from hyperplane.data.blocks.problems import Refusal, expect_no_weights, name, one_line, some, unreadable
 from hyperplane.errors import UserError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pnm"})
@@ -94,6 +94,18 @@ def average(place: Place, channels: int, side: int) -> np.ndarray:
         planes = _as_planes(ImageOps.exif_transpose(image), "L" if channels == 1 else "RGB", place)
         means = [fit(plane.convert("F"), side, side, Image.Resampling.BOX) for plane in planes]  # 8 bits would round
         return _stacked(means, channels, _white(planes))
+
+
+def convert(level_CHW: np.ndarray, shape: tuple[int, ...], middle: float = 1.0) -> np.ndarray:
+    """Return the pixels of a picture, levels in [0, 1], as float32 of shape (C, H, W), as `read` does a file's.
+
+    Grey of a coloured picture is its luma (ITU-R BT.601); in a coloured one of a grey picture all channels are alike.
+    """
+    channels, height, width = shape
+    if channels == 1 and len(level_CHW) == 3:
+        level_CHW = np.tensordot((0.299, 0.587, 0.114), level_CHW, 1)[None]
+    planes = [Image.fromarray(np.float32(level_HW)) for level_HW in level_CHW]
+    return _stacked([fit(plane, width, height, middle=middle) for plane in planes], channels, 1.0)
 
 
 def show(place: Place) -> Image.Image:
@@ -192,6 +204,8 @@ def _opened(place: Place) -> Iterator[Image.Image]:
     except Image.DecompressionBombError as error:
         raise _too_large(where, "more than 170 megapixels") from error
     except Image.UnidentifiedImageError as error:
+        if isinstance(place, Path):
+            expect_no_weights(place, "a picture")
         what = "is not a picture, whatever its name says" if isinstance(place, Path) else "is not a picture"
         raise Refusal(where, f"{what} (expected {', '.join(FORMATS)})", _AGAIN) from error
     except (PermissionError, FileNotFoundError, IsADirectoryError) as error:

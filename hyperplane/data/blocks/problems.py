@@ -19,6 +19,20 @@ class Refusal(UserError):
         self.problem = Problem(name(where) if isinstance(where, Path) else where, what, next)
         super().__init__(str(self.problem))
 
+    def __reduce__(self) -> tuple[type[Refusal], tuple[str, str, str]]:
+        """Travel to another process whole."""
+        return Refusal, (self.problem.where, self.problem.what, self.problem.next)
+
+
+WEIGHTS = (".pth", ".pt", ".safetensors")
+"""What the names of files of weights end with."""
+
+
+def expect_no_weights(path: Path, expected: str) -> None:
+    """Raise UserError for a file that is there and has the name of weights; `expected` is what it should have been."""
+    if path.suffix.lower() in WEIGHTS and path.is_file():
+        raise Refusal(path, f"holds weights, expected {expected}", f"type: hyperplane import {quote(name(path))}")
+
 
 def stop(problems: list[Problem]) -> None:
     """Raise the first of these problems, and say how many more there are; nothing where there is none."""

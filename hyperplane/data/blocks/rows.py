@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hyperplane.contracts import Batch, Description, Problem, Split
 from hyperplane.data.blocks import columns, splits, tables
-from hyperplane.data.blocks.encoded import Encoded, described_as, relabelled
+from hyperplane.data.blocks.encoded import Encoded, described_alike, described_as, relabelled
 from hyperplane.data.blocks.problems import Refusal, name, quote, stop
 from hyperplane.data.blocks.tables import Table
 from hyperplane.errors import UserError
@@ -45,17 +45,22 @@ class RowSource:
         fields = {self.description.input: self.feature_ND[row_B], self.description.target: self.target_N[row_B]}
         return Batch(fields, index_B)
 
+    def read_as(self, like: Description) -> RowSource:
+        """Return the same rows with the columns of `like` and their encoding, and targets of their own."""
+        description, notes = described_alike(self.description, like), list(self.description.notes)
+        feature_ND = torch.from_numpy(columns.encode_new(self.table, description.encoding, notes))
+        return replace(self, description=replace(description, notes=tuple(notes)), feature_ND=feature_ND)
+
     def encoded_as(self, like: Description) -> RowSource:
         """Return the same rows with the columns, their encoding and the labels of `like`."""
-        description, notes = described_as(self.description, like), list(self.description.notes)
+        description = described_as(self.description, like)
         target = like.encoding["target"]
         if self.description.encoding["target"] != target:
             what = f"predicts {quote(self.description.encoding['target'])}, but the net was trained on {quote(target)}"
             raise Refusal(self.table.where, what, f"type --data.target {target}")
-        feature_ND = torch.from_numpy(columns.encode_new(self.table, like.encoding, notes))
+        read = self.read_as(like)
         target_N = relabelled(self.target_N, self.description, like) if like.classes else self.target_N
-        description = replace(description, notes=tuple(notes))
-        return replace(self, description=description, feature_ND=feature_ND, target_N=target_N)
+        return replace(read, description=replace(description, notes=read.description.notes), target_N=target_N)
 
     def sample_name(self, split: Split, index: int) -> str:
         """Return the line, or for Parquet the row, that the sample comes from."""
@@ -106,6 +111,7 @@ def source(table: Table, recipe: DataRecipe, labels: Labels, chosen: dict[str, A
         shapes={"feature_BD": (feature_ND.shape[1],), name_of_target: tuple(target_N.shape[1:])},
         splits={part: len(which_N) for part, which_N in parts.items()},
         classes=target.classes,
+        class_counts=splits.class_counts(train_N, target.classes) if target.classes else (),
         target_names=() if target.classes else (target.name,),
         target_mean=() if target.classes else (float(train_N.mean()),),
         target_std=() if target.classes else (float(train_N.std()) or 1.0,),

@@ -7,6 +7,8 @@ its share in every split, and every class keeps at least one sample to train on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from hyperplane.contracts import Split
@@ -46,6 +48,11 @@ def split(recipe: DataRecipe, count: int, label_N: np.ndarray | None, where: str
                 f"add samples, or type --data.{part} 0",
             )
     return splits
+
+
+def class_counts(label_N: np.ndarray, classes: Sequence[str]) -> tuple[int, ...]:
+    """Return how many of a split's samples each class has; `label_N` are positions in `classes`."""
+    return tuple(np.bincount(label_N, minlength=len(classes)).tolist())
 
 
 def check_shares(recipe: DataRecipe) -> None:

@@ -45,6 +45,10 @@ class Logistic:
                 f"optimizer.name: newton fits a perceptron that classifies, and found net {recipe.net.name} with task "
                 f"{recipe.task.name}; type: --optimizer.name l-bfgs"
             )
+        if model.task.balance:
+            raise UserError(
+                "task.balance: newton weighs all samples the same; leave it out, or type: --optimizer.name l-bfgs"
+            )
         weights = sum(p.numel() for p in model.net.parameters())
         if weights > MOST_WEIGHTS:
             raise UserError(

@@ -1,7 +1,8 @@
 """Published checkpoints: which files are known, how a state dict differs from a net, and loading one.
 
 A net whose state-dict keys are the published ones is a `Published` module, and its file may hold a table `PUBLISHED`:
-`Weights` by the first eight hex digits of a file's SHA-256, which are also in the names of torchvision's files.
+`Weights` by the first eight hex digits of a file's SHA-256, which are also in the names of torchvision's files. Of
+several files for one net the first is fetched where no other is named.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 
 from hyperplane.errors import UserError
 
+MODELS = "https://download.pytorch.org/models/"
+"""Where torchvision's files are published."""
 NAMED = 5
 """Tensors of each kind that a message names."""
 
@@ -29,6 +32,12 @@ class Weights:
     """Of each channel in [0, 1]: ImageNet's."""
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     """Of each channel."""
+    stem: str = ""
+    """What its file's name begins with, before the hash; empty where that is the variant's name."""
+
+    def address(self, digits: str) -> str:
+        """Return where the file of these hex digits is published."""
+        return f"{MODELS}{self.stem or self.variant}-{digits}.pth"
 
 
 @dataclass(frozen=True)
