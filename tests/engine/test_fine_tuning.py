@@ -184,12 +184,12 @@ def test_a_start_that_changed_is_refused(place: Path) -> None:
     with pytest.raises(UserError, match=r"runs/moved/model\.safetensors: its SHA-256 begins with .*--from runs/moved"):
         api.run_recipe(kept, name="other")
     assert not Path("runs/other").exists()
-    fresh = recipes.start(None, None, None, kept, "runs/moved")
+    fresh = recipes.start(None, given=kept, weights="runs/moved")
     assert fresh.net.start_sha256 == sha256("runs/moved") and fresh.optimizer == kept.optimizer
 
 
 def test_the_rate_of_a_known_recipe_becomes_a_tenth(place: Path) -> None:
-    scratch, tuned = recipes.start("digits", None, None), recipes.start("digits", None, None, None, "runs/digits")
+    scratch, tuned = recipes.start("digits"), recipes.start("digits", weights="runs/digits")
     assert tuned.optimizer.learning_rate == pytest.approx(0.1 * (scratch.optimizer.learning_rate or 0))
     assert tuned.net.name == "lenet" and tuned.training == scratch.training
 
