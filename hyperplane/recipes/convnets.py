@@ -82,7 +82,7 @@ def cifar10_longer() -> Recipe:
     return replace(
         start,
         augment=replace(start.augment, sizes=(20, 26), views="mirrored-moved"),
-        training=replace(start.training, epochs=14),
+        training=replace(start.training, epochs=20),
     )
 
 
