@@ -203,8 +203,8 @@ def picture(drawn_HWK: np.ndarray, true_HWK: np.ndarray | None) -> Figure:
 
 
 def visible(level_HWK: np.ndarray) -> np.ndarray:
-    """Return levels in [0, 255] as what a screen shows, in [0, 1]: (H, W) of grey, or (H, W, 3)."""
-    shown_HWK = np.clip(level_HWK / 255, 0, 1)
+    """Return levels in [0, 255] as what a screen shows, in [0, 1], white where there is none: (H, W), or (H, W, 3)."""
+    shown_HWK = np.nan_to_num(np.clip(level_HWK / 255, 0, 1), nan=1.0)
     return shown_HWK[..., 0] if shown_HWK.shape[-1] == 1 else shown_HWK
 
 

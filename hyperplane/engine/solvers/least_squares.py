@@ -25,6 +25,8 @@ from hyperplane.runs.records import USED_UP, Outcome
 
 MOST_WEIGHTS = 5000
 """JᵀJ has the square of this many numbers, for each restart."""
+_TIE = 1e-3
+"""Restarts whose validation losses differ by less than this share do equally well."""
 
 
 class LeastSquares:
@@ -82,7 +84,7 @@ class LeastSquares:
             return least, ()
         loss_R = self.held(self.inner.weights_RP).square().mean(dim=1).nan_to_num(nan=torch.inf)
         kept = int(loss_R.argmin())
-        if not loss_R[kept] < loss_R[least]:
+        if not loss_R[kept] < (1 - _TIE) * loss_R[least]:
             return least, ()
         return kept, (
             f"A restart with a training loss of {self.inner.loss_R[kept]:.4g} is kept, since it does best on the "
