@@ -137,7 +137,7 @@ def test_each_of_several_numbers_moves(train: Train) -> None:
     subject = replace(subject, description=replace(subject.description, format="table"))
     seen = view(subject)
     shown = panels.build(Figure(), subject, seen)
-    assert [panel.ax.get_title(loc="left") for panel in shown] == ["red", "green", "blue"]
+    assert [panel.ax.get_title() for panel in shown] == ["red", "green", "blue"]
     corner_K = seen.function(np.array([[low for low, _ in seen.plane.window]]))[0]
     for k, panel in enumerate(shown):
         assert panel.update(seen)[0].get_array()[0, 0] == pytest.approx(corner_K[k])
