@@ -161,7 +161,7 @@ def _picture(seen: View, value_HWK: np.ndarray) -> Drawn:
     told = "The net as a function of the place: beside the pixels that it was shown, what it draws between them too."
     true_HWK = pixels(seen.plane)
     if true_HWK is not None and np.isnan(true_HWK).any():
-        told += " The white ones were held out."
+        told += " The blue ones were held out."
     return Drawn(figures.picture(value_HWK, true_HWK), told)
 
 

@@ -112,7 +112,7 @@ def _legend(figure: Figure, classes: Sequence[str]) -> None:
 
     if 0 < len(classes) <= 10:
         marks = [Line2D([], [], marker="o", linestyle="", color=HUES[k], markersize=5) for k in range(len(classes))]
-        names = [house.shortened(name, 12) for name in classes]
+        names = [house.shortened(name, 20 if len(classes) <= 4 else 12) for name in classes]
         figure.legend(marks, names, loc="center right", bbox_to_anchor=(0.99, 0.15), ncols=1 if len(names) <= 4 else 2,
                       fontsize=8.5, handlelength=0.8, columnspacing=0.8, labelspacing=0.25)  # fmt: skip
 
