@@ -67,7 +67,7 @@ def build(figure: Figure, subject: Subject, seen: View) -> list[Panel]:
     elif drawn:
         first = _Picture(ax, plane)
     else:
-        first = _Field(ax, plane, seen, names[0])
+        first = _Field(ax, plane, seen, subject.description.target_names[0])
     return [first, _beside(figure, subject, seen)]
 
 

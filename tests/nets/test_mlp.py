@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hyperplane.nets.mlp import MLP
 
@@ -35,6 +35,7 @@ def test_the_sum_does_not_grow_with_the_depth(activation: str) -> None:
 def test_the_draw_is_that_of_a_plain_net_made_smaller(activation: str, share: float) -> None:
     plain, bypassed = drawn(activation, 4, bypass=False), drawn(activation, 4)
     for depth, (one, other) in enumerate(zip(plain.hidden, bypassed.hidden, strict=True)):
+        assert isinstance(one, nn.Linear) and isinstance(other, nn.Linear)
         torch.testing.assert_close(other.weight, one.weight * (share if depth else 1.0))
     assert torch.equal(plain.output.weight, bypassed.output.weight)
 
