@@ -4,7 +4,9 @@ The middle square of the picture is averaged down to `side` x `side` pixels (51,
 picture has fewer), grey (ITU-R 601 luma) or, with `colour` rgb, red, green and blue; levels go from 0 to 255. x runs to
 the right and y upwards, as on the plane that `hyperplane explain` draws, and the middles of the outermost pixels lie at
 -1 and 1. Every pixel trains and none is held out: the lecture's loss is the share of this picture's variance that is
-left unexplained, 1 - R². `hyperplane.data.blocks.pictures` says how files become pixels.
+left unexplained, 1 - R². `held_out` is the share of pixels, drawn by the seed of the data, that are kept for the test
+instead: what a net says of these is what it draws between the others. `hyperplane.data.blocks.pictures` says how files
+become pixels.
 
 The known photographs come with packages that are installed, and are read without importing these:
 
@@ -15,8 +17,8 @@ The known photographs come with packages that are installed, and are read withou
 - with scikit-image, as its documentation says: photo-astronaut, Eileen Collins, NASA, public domain; photo-camera by
   Lav Varshney, photo-cat (Chelsea) by Stefan van der Walt and photo-coffee by Rachel Michetti, all CC0.
 
-Shape suffixes: N pixels row by row from the top left, B batch, D = 2 coordinates, K levels to predict, C channels,
-H and W pixels.
+Shape suffixes: N pixels row by row from the top left, P those of one split, B batch, D = 2 coordinates, K levels to
+predict, C channels, H and W pixels.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ import torch
 from torch import Tensor
 
 from hyperplane.contracts import Batch, Description, Problem, Sniff, Split
-from hyperplane.data.blocks import files, pictures, rows
+from hyperplane.data.blocks import files, pictures, rows, splits
 from hyperplane.data.blocks.encoded import Encoded, described_alike, described_as
 from hyperplane.data.blocks.files import Known
 from hyperplane.data.blocks.problems import Refusal, name, options
@@ -48,7 +50,11 @@ KNOWN: dict[str, Known] = {
     "photo-cat": Known("the cat Chelsea, as I = f(x, y); with scikit-image"),
     "photo-coffee": Known("a cup of coffee, as I = f(x, y); with scikit-image"),
 }
-OPTIONS: dict[str, tuple[Any, Any]] = {"side": (int, 51), "colour": (Literal["grey", "rgb"], "grey")}
+OPTIONS: dict[str, tuple[Any, Any]] = {
+    "side": (int, 51),
+    "colour": (Literal["grey", "rgb"], "grey"),
+    "held_out": (float, 0.0),
+}
 TYPICAL = "photo-china"
 SIDES = (8, 1024)
 """Least and most pixels along an edge of the square."""
@@ -72,18 +78,21 @@ PHOTOGRAPHS = {
 
 @dataclass(frozen=True)
 class PictureSource:
-    """The pixels of one picture, all of them to train on."""
+    """The pixels of one picture, all of them to train on, or some of them to test."""
 
     description: Description
     point_ND: Tensor
     """x and y of each pixel, float32 in [-1, 1]."""
     level_NK: Tensor
     """Levels, float64 in [0, 255]."""
+    splits: dict[Split, Tensor]
+    """Which pixels each split holds, int64 (P,)."""
 
     def batch(self, split: Split, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None) -> Batch:
         """Return these pixels: feature_BD and value_BK; nothing is left to chance."""
         index_B = torch.as_tensor(indices, dtype=torch.int64)
-        return Batch({"feature_BD": self.point_ND[index_B], "value_BK": self.level_NK[index_B]}, index_B)
+        pixel_B = self.splits[split][index_B]
+        return Batch({"feature_BD": self.point_ND[pixel_B], "value_BK": self.level_NK[pixel_B]}, index_B)
 
     def read_as(self, like: Description) -> PictureSource:
         """Return the same pixels, for a net that begins with another picture's; raises UserError for other data."""
@@ -105,11 +114,14 @@ class PictureSource:
 
     def sample_name(self, split: Split, index: int) -> str:
         """Return the pixel's row and column, from 0 at the top left."""
-        return "row {}, column {}".format(*divmod(index, self._side))
+        return "row {}, column {}".format(*divmod(int(self.splits[split][index]), self._side))
 
     def show(self, split: Split, index: int) -> dict[str, str]:
         """Return the pixel's coordinates."""
-        return {axis: f"{value:.3f}" for axis, value in zip("xy", self.point_ND[index].tolist(), strict=True)}
+        return {
+            axis: f"{value:.3f}"
+            for axis, value in zip("xy", self.point_ND[self.splits[split][index]].tolist(), strict=True)
+        }
 
     @property
     def _side(self) -> int:
@@ -136,7 +148,7 @@ def open(path: Path | None, recipe: DataRecipe) -> PictureSource:
     and for a picture that is too small or of one level.
     """
     chosen = options(recipe.options, OPTIONS)
-    _expect_in_range(recipe, chosen["side"])
+    _expect_in_range(recipe, chosen["side"], chosen["held_out"])
     place, called = (photograph(recipe.source), recipe.source) if path is None else (path, path.name)
     header = pictures.read_header(place)
     shorter = min(header.width, header.height)
@@ -147,11 +159,13 @@ def open(path: Path | None, recipe: DataRecipe) -> PictureSource:
     names = LEVELS[chosen["colour"]]
     level_CHW = pictures.average(place, len(names), side)
     level_NK = np.round(level_CHW.reshape(len(names), -1).T.astype(np.float64) * WHITE, 4)  # float32 adds more digits
-    std = float(np.sqrt(level_NK.var(axis=0).mean()))
-    if std == 0:
+    whole_std = float(np.sqrt(level_NK.var(axis=0).mean()))
+    if whole_std == 0:
         told = ", ".join(f"{level:g}" for level in level_NK[0])
         what = f"has the same {' and '.join(names)} everywhere, {told}, at {side} x {side} pixels: nothing to learn"
         raise Refusal(place, what, "name another picture")
+    parts = splits.split(replace(recipe, validation=0.0, test=chosen["held_out"]), side * side, None, name(place))
+    train_PK = level_NK[parts["train"]]
     description = Description(
         name=called,
         format="picture",
@@ -159,16 +173,17 @@ def open(path: Path | None, recipe: DataRecipe) -> PictureSource:
         input="feature_BD",
         target="value_BK",
         shapes={"feature_BD": (2,), "value_BK": (len(names),)},
-        splits={"train": side * side},
+        splits={part: len(pixel_P) for part, pixel_P in parts.items() if len(pixel_P)},
         target_names=names,
-        target_mean=tuple(level_NK.mean(axis=0).tolist()),
+        target_mean=tuple(train_PK.mean(axis=0).tolist()),
         # One for all colours: the loss is then the share of the picture's variance, whatever its colours' own shares.
-        target_std=(std,) * len(names),
+        target_std=(float(np.sqrt(train_PK.var(axis=0).mean())) or whole_std,) * len(names),
         encoding=_encoding(names),
         hashes={place.name: files.sha256(place)},
-        notes=_notes(place, header, side, chosen),
+        notes=_notes(place, header, side, chosen, len(parts["test"])),
     )
-    return PictureSource(description, _points(side), torch.from_numpy(level_NK))
+    held: dict[Split, Tensor] = {part: torch.from_numpy(pixel_P) for part, pixel_P in parts.items()}
+    return PictureSource(description, _points(side), torch.from_numpy(level_NK), held)
 
 
 def check(path: Path | None, recipe: DataRecipe) -> list[Problem]:
@@ -196,11 +211,14 @@ def photograph(known: str) -> Path:
     return path
 
 
-def _expect_in_range(recipe: DataRecipe, side: int) -> None:
+def _expect_in_range(recipe: DataRecipe, side: int, held_out: float) -> None:
     if recipe.size is not None:
         raise UserError(f"data.size: found {recipe.size}, but one picture has a side; type: --data.side {recipe.size}")
     if not SIDES[0] <= side <= SIDES[1]:
         raise UserError(f"data.options.side: found {side}, expected {SIDES[0]} to {SIDES[1]:,}; type: --data.side 51")
+    if not 0 <= held_out < 1:
+        found = f"data.options.held_out: found {held_out:g}, expected a share in [0, 1)"
+        raise UserError(f"{found}; type: --data.held-out 0.2")
 
 
 def _points(side: int) -> Tensor:
@@ -216,7 +234,7 @@ def _encoding(names: tuple[str, ...]) -> dict[str, Any]:
     return {"columns": columns, "features": ["x", "y"], "target": ", ".join(names), "left_out": []}
 
 
-def _notes(place: Path, header: pictures.Header, side: int, chosen: dict[str, Any]) -> tuple[str, ...]:
+def _notes(place: Path, header: pictures.Header, side: int, chosen: dict[str, Any], held_out: int) -> tuple[str, ...]:
     """Return what was done to the picture, for people."""
     had, square = f"{header.width} x {header.height} pixels", min(header.width, header.height)
     notes = []
@@ -230,5 +248,9 @@ def _notes(place: Path, header: pictures.Header, side: int, chosen: dict[str, An
         notes.append("Its colours were read as grey; --data.colour rgb keeps them.")
     if (count := pictures.frames(place)) > 1:
         notes.append(f"The first of its {count} frames was read.")
-    notes.append("Every pixel trains, none is held out: data.validation and data.test are not used.")
+    if held_out:
+        notes.append(f"{held_out:,} of {side * side:,} pixels, drawn by the seed, are held out for the test.")
+    else:
+        told = "Every pixel trains, none is held out: data.validation and data.test are not used; "
+        notes.append(f"{told}--data.held-out 0.2 keeps a fifth of the pixels for the test.")
     return tuple(notes)

@@ -45,6 +45,12 @@ def processor() -> str:
     return found[1] if found else platform.processor() or platform.machine()
 
 
+def threads() -> str:
+    """Return how many threads compute, in words."""
+    count = torch.get_num_threads()
+    return f"{count} thread{'s' * (count != 1)}"
+
+
 def memory_gb() -> float:
     """Return the machine's memory in GiB, or 0 where the system does not tell."""
     if not hasattr(os, "sysconf"):

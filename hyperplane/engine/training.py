@@ -169,7 +169,7 @@ class _Run:
             self.description,
             self.model.judge.METRICS,
             self.parameters,
-            f"{self.precision.device}, {torch.get_num_threads()} threads, {self.precision}",
+            f"{self.precision.device}, {environment.threads()}, {self.precision}",
             self.loop.state.step,
             self.loop.steps,
         )

@@ -18,7 +18,7 @@ from hyperplane.explain.drawing import DEPTHS, HUES, Plane, Scale
 from hyperplane.explain.planes import Window
 from hyperplane.explain.regions import Regions
 from hyperplane.tasks.blocks import figures as house
-from hyperplane.tasks.blocks.figures import INK, SOFT
+from hyperplane.tasks.blocks.figures import BLUE, INK, SOFT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -203,8 +203,11 @@ def picture(drawn_HWK: np.ndarray, true_HWK: np.ndarray | None) -> Figure:
 
 
 def visible(level_HWK: np.ndarray) -> np.ndarray:
-    """Return levels in [0, 255] as what a screen shows, in [0, 1]: (H, W) of grey, or (H, W, 3)."""
+    """Return levels in [0, 255] as what a screen shows, in [0, 1]: (H, W) of grey, or (H, W, 3); pale blue for none."""
     shown_HWK = np.clip(level_HWK / 255, 0, 1)
+    gone_HW1 = np.isnan(shown_HWK).any(axis=-1, keepdims=True)
+    if gone_HW1.any():
+        shown_HWK = np.where(gone_HW1, drawing.pale(BLUE, 0.55), shown_HWK)
     return shown_HWK[..., 0] if shown_HWK.shape[-1] == 1 else shown_HWK
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from hyperplane.contracts import Batch
 from hyperplane.engine import snapshots
-from hyperplane.explain import panels
+from hyperplane.explain import gallery, panels
 from hyperplane.explain.subject import Subject, View, renewed
 from hyperplane.tasks.blocks import figures as house
 from hyperplane.tasks.blocks.figures import BLUE, INK, PALE_BLUE, SOFT
@@ -30,7 +30,7 @@ FRAME_MS, LAST_MS = 140, 2000
 QUALITIES, MOST_BYTES = (76, 66, 54, 40), 1_300_000
 """Of WebP, tried in order, and how large the file may become."""
 MOST_SAMPLES = 5000
-"""That the loss of a frame is measured on."""
+"""That the loss of a frame is measured on, evenly among all."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ def film(subject: Subject, seen: View) -> Film | None:
     finally:
         _put(subject, final)
     told = f"The net at {len(found)} moments of its training, early ones close together; the dot goes along its loss."
+    told += gallery.rest(subject.description.target_names)
     still = io.BytesIO()
     pictures[-1].save(still, "webp", quality=QUALITIES[0])
     return Film(_encoded(pictures), still.getvalue(), told, len(pictures))
@@ -126,7 +127,8 @@ def _moments(subject: Subject) -> list[_Moment]:
 def _training_samples(subject: Subject) -> Batch | None:
     if subject.source is None:
         return None
-    batch = subject.source.batch("train", range(min(MOST_SAMPLES, subject.description.splits["train"])))
+    many = subject.description.splits["train"]
+    batch = subject.source.batch("train", range(0, many, -(-many // MOST_SAMPLES)))
     like, name = next(subject.model.net.parameters()), subject.description.input
     return Batch({**batch.fields, name: batch[name].to(like.dtype)}, batch.index_B).to(like.device)
 

@@ -140,7 +140,7 @@ def _fields(plane: Plane, value_HWK: np.ndarray, names: Sequence[str]) -> dict[s
     return {
         f"field{ending}": Drawn(
             figures.field(plane, value_HWK[..., k], [], name, probability=False, output=k),
-            told + (_rest(names) if k == len(shown) - 1 else ""),
+            told + (rest(names) if k == len(shown) - 1 else ""),
         )
         for k, (ending, name) in enumerate(shown)
     }
@@ -151,25 +151,30 @@ def _first(names: Sequence[str]) -> list[tuple[str, str]]:
     return [(f"-{k + 1}" if len(names) > 1 else "", name) for k, name in enumerate(names[:MOST_OUTPUTS])]
 
 
-def _rest(names: Sequence[str]) -> str:
-    rest = names[MOST_OUTPUTS:]
-    return f" Not drawn: {', '.join(rest[:12])}{' and more' * (len(rest) > 12)}." if rest else ""
+def rest(names: Sequence[str]) -> str:
+    """Return what a caption says of outputs that are not drawn."""
+    left = names[MOST_OUTPUTS:]
+    return f" Not drawn: {', '.join(left[:12])}{' and more' * (len(left) > 12)}." if left else ""
 
 
 def _picture(seen: View, value_HWK: np.ndarray) -> Drawn:
     told = "The net as a function of the place: beside the pixels that it was shown, what it draws between them too."
-    return Drawn(figures.picture(value_HWK, pixels(seen.plane)), told)
+    true_HWK = pixels(seen.plane)
+    if true_HWK is not None and np.isnan(true_HWK).any():
+        told += " The blue ones were held out."
+    return Drawn(figures.picture(value_HWK, true_HWK), told)
 
 
 def pixels(plane: Plane) -> np.ndarray | None:
-    """Return the picture whose pixels the samples are, (H, W, K), first row at the bottom; None where they are none."""
+    """Return the picture whose pixels the samples are, (H, W, K), first row at the bottom; None where they are gone.
+
+    A pixel that is none of them, held out from the training, is not a number.
+    """
     if plane.point_NE is None or plane.value_NK is None:
         return None
     x_W, column_N = np.unique(plane.point_NE[:, 0], return_inverse=True)
     y_H, row_N = np.unique(plane.point_NE[:, 1], return_inverse=True)
-    if len(x_W) * len(y_H) != len(plane.point_NE):
-        return None
-    picture_HWK = np.zeros((len(y_H), len(x_W), plane.value_NK.shape[1]))
+    picture_HWK = np.full((len(y_H), len(x_W), plane.value_NK.shape[1]), np.nan)
     picture_HWK[row_N, column_N] = plane.value_NK
     return picture_HWK
 
@@ -235,7 +240,7 @@ def _on_line(subject: Subject, seen: View) -> dict[str, Drawn]:
     names = subject.description.target_names
     shown = [name for _, name in _first(names)]
     figure = along.outputs(seen.plane, x_S, value_SK[:, : len(shown)], shown, breaks)
-    return {"line": Drawn(figure, f"What the net says, the line, and the samples, the points.{told}{_rest(names)}")}
+    return {"line": Drawn(figure, f"What the net says, the line, and the samples, the points.{told}{rest(names)}")}
 
 
 def line_of(seen: View) -> tuple[np.ndarray, np.ndarray, bool]:

@@ -29,9 +29,11 @@ MOST_REGIONS, MOST_UNITS = 3000, 64
 """Of a net that is drawn exactly; of more units nobody can follow one."""
 MOST_SAMPLES = 1000
 
-LEFT, RIGHT, ALONE = (0.078, 0.33, 0.39, 0.58), (0.572, 0.33, 0.39, 0.58), (0.085, 0.33, 0.88, 0.58)
+LEFT, RIGHT = (0.078, 0.33, 0.39, 0.58), (0.572, 0.33, 0.39, 0.58)
 _ROOM = (0.42, 0.25, 0.58, 0.72)
 """Of a surface."""
+_WHOLE, _GAP = (0.085, 0.33, 0.88, 0.58), 0.05
+"""Of what stands alone, or of several panels together, and between these."""
 
 
 class Panel(Protocol):
@@ -45,13 +47,20 @@ class Panel(Protocol):
 
 
 def build(figure: Figure, subject: Subject, seen: View) -> list[Panel]:
-    """Return the panels that suit a net, set up for its last weights: one along a line, two side by side on a plane."""
+    """Return the panels that suit a net, set up for its last weights.
+
+    On a plane two side by side, along a line one; where the net predicts several numbers, one for each.
+    """
     drawn = subject.description.format == "picture"
     plane = seen.plane if drawn else _thinned(seen.plane)
     seen = replace(seen, plane=plane)
     _legend(figure, plane.classes)
+    names = subject.description.target_names[: gallery.MOST_OUTPUTS]
     if seen.dimensions == 1:
-        return [_Line(figure.add_axes(ALONE), subject, seen)]
+        return [_Line(ax, subject, seen, k) for k, ax in enumerate(_axes(figure, max(1, len(names)), across=False))]
+    if len(names) > 1 and not drawn:
+        across = _axes(figure, len(names), across=True)
+        return [_Field(ax, plane, seen, name, k) for k, (ax, name) in enumerate(zip(across, names, strict=True))]
     ax = figure.add_axes(LEFT, anchor="NW")
     if plane.classes:
         first: Panel = _Decisions(ax, plane)
@@ -60,6 +69,18 @@ def build(figure: Figure, subject: Subject, seen: View) -> list[Panel]:
     else:
         first = _Field(ax, plane, seen, subject.description.target_names[0])
     return [first, _beside(figure, subject, seen)]
+
+
+def _axes(figure: Figure, count: int, across: bool) -> list[Axes]:
+    """Return axes that share the room of the panels, from left to right or from the top down."""
+    left, bottom, wide, high = _WHOLE
+    room = ((wide if across else high) - _GAP * (count - 1)) / count
+    step = room + _GAP
+    if across:
+        places = [(left + k * step, bottom, room, high) for k in range(count)]
+    else:
+        places = [(left, bottom + k * step, wide, room) for k in reversed(range(count))]
+    return [figure.add_axes(place, anchor="NW") for place in places]
 
 
 def _beside(figure: Figure, subject: Subject, seen: View) -> Panel:
@@ -91,7 +112,7 @@ def _legend(figure: Figure, classes: Sequence[str]) -> None:
 
     if 0 < len(classes) <= 10:
         marks = [Line2D([], [], marker="o", linestyle="", color=HUES[k], markersize=5) for k in range(len(classes))]
-        names = [house.shortened(name, 12) for name in classes]
+        names = [house.shortened(name, 20 if len(classes) <= 4 else 12) for name in classes]
         figure.legend(marks, names, loc="center right", bbox_to_anchor=(0.99, 0.15), ncols=1 if len(names) <= 4 else 2,
                       fontsize=8.5, handlelength=0.8, columnspacing=0.8, labelspacing=0.25)  # fmt: skip
 
@@ -147,18 +168,21 @@ def _regions(seen: View) -> Regions | None:
 class _Field:
     """A number over the plane, with its contours."""
 
-    def __init__(self, ax: Axes, plane: Plane, seen: View, name: str) -> None:
-        self.ax, self.plane = ax, plane
+    def __init__(self, ax: Axes, plane: Plane, seen: View, name: str, output: int = 0) -> None:
+        self.ax, self.plane, self.output = ax, plane, output
         drawing.frame(ax, plane)
-        self.scale = Scale(drawing.heights(), *_span(plane, seen))
+        if output:
+            ax.set_ylabel("")
+            ax.tick_params(labelleft=False)
+        self.scale = Scale(drawing.heights(), *_span(plane, seen, output))
         self.image = drawing.paint(ax, plane, np.zeros((GRID, GRID)), self.scale)
         self.contours = drawing.lines(ax, [], "white", 0.8)
-        self.points = drawing.points(ax, plane, small=True, scale=self.scale)
+        self.points = drawing.points(ax, plane, small=True, scale=self.scale, output=output)
         _title(ax, name)
 
     def update(self, seen: View) -> list[Any]:
         """Show a net."""
-        value_HW = levels.on_grid(seen.function, self.plane.window, GRID)[..., 0]
+        value_HW = levels.on_grid(seen.function, self.plane.window, GRID)[..., self.output]
         self.image.set_data(value_HW)
         heights = np.linspace(self.scale.low, self.scale.high, 10)[1:-1]
         self.contours.set_segments(
@@ -167,10 +191,10 @@ class _Field:
         return [self.image, self.contours, *self.points]
 
 
-def _span(plane: Plane, seen: View) -> tuple[float, float]:
+def _span(plane: Plane, seen: View, output: int = 0) -> tuple[float, float]:
     """Return the least and greatest of what the last net says in the window, and of what is true."""
     value_HWK = levels.on_grid(seen.function, plane.window, GRID // 2)
-    return drawing.span(value_HWK[..., 0], None if plane.value_NK is None else plane.value_NK[:, 0])
+    return drawing.span(value_HWK[..., output], None if plane.value_NK is None else plane.value_NK[:, output])
 
 
 class _Picture:
@@ -303,14 +327,13 @@ class _Surface:
 
 
 class _Line:
-    """The net along its one input, its breakpoints, and the samples."""
+    """The net along its one input, its breakpoints, and the samples; of several numbers one of them."""
 
-    def __init__(self, ax: Axes, subject: Subject, seen: View) -> None:
-        self.ax, self.plane = ax, seen.plane
-        self.moving: list[Any] = []
-        plane, described = seen.plane, subject.description
-        self.names = described.classes or described.target_names[:1]
+    def __init__(self, ax: Axes, subject: Subject, seen: View, output: int = 0) -> None:
+        self.ax, self.plane, self.output = ax, seen.plane, output
+        plane, names = seen.plane, subject.description.target_names[: gallery.MOST_OUTPUTS]
         x_S, value_SK, _ = gallery.line_of(seen)
+        along.along(ax, plane)
         if plane.classes:
             self.shown = along.probabilities(ax, plane, x_S, value_SK)
             self.curves = list(ax.lines[: len(self.shown)])
@@ -318,17 +341,20 @@ class _Line:
                 line.set_data([], [])
             _title(ax, along.chances(plane))
         else:
-            self.shown = [0]
-            true_N = None if plane.value_NK is None else plane.value_NK[:, 0]
+            true_N = None if plane.value_NK is None else plane.value_NK[:, output]
             if plane.point_NE is not None and true_N is not None:
                 along.samples(ax, plane.point_NE[:, 0], true_N)
-            low, high = drawing.span(value_SK[:, 0], true_N)
+            low, high = drawing.span(value_SK[:, output], true_N)
             beyond = 0.06 * (high - low) or 1.0
-            ax.set(ylim=(low - beyond, high + beyond), ylabel=house.shortened(self.names[0], 32))
+            ax.set(ylim=(low - beyond, high + beyond), ylabel=house.shortened(names[output], 32))
+            ax.yaxis.set_major_locator(house.few_ticks(6 if len(names) == 1 else 3))
             self.curves = ax.plot([], [], color=BLUE)
-            _title(ax, self.names[0])
+            if output == 0:
+                _title(ax, ", ".join(names))
+            if output < len(names) - 1:
+                ax.set_xlabel("")
+                ax.tick_params(labelbottom=False)
         self.dots = ax.plot([], [], "o", color=ORANGE, markersize=4)
-        along.along(ax, plane)
 
     def update(self, seen: View) -> list[Any]:
         """Show a net."""
@@ -339,6 +365,7 @@ class _Line:
             for k, line in zip(self.shown, self.curves, strict=True):
                 line.set_data(fine_S, share_SK[:, 0 if share_SK.shape[1] == 1 else k])
         else:
-            self.curves[0].set_data(x_S, value_SK[:, 0])
-            self.dots[0].set_data(*((x_S[1:-1], value_SK[1:-1, 0]) if breaks else ([], [])))
+            value_S = value_SK[:, self.output]
+            self.curves[0].set_data(x_S, value_S)
+            self.dots[0].set_data(*((x_S[1:-1], value_S[1:-1]) if breaks else ([], [])))
         return [*self.curves, *self.dots]

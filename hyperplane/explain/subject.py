@@ -6,7 +6,7 @@ pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from hyperplane.runs.folder import RunFolder
 MARGIN = 0.08
 """Of a window beyond its samples, as a share of their span."""
 MOST_SAMPLES = 5000
+"""That are drawn, evenly among all."""
 _LOOKED_AT = 500
 _THUMBNAIL = (64, 64)
 _MOST_OPERATIONS = 3e11
@@ -94,7 +95,9 @@ def view(subject: Subject) -> View:
     inputs = len(known.mean_D)
     if inputs > 2:
         return _slice(subject)
-    found = _samples(subject, MOST_SAMPLES)
+    many = description.splits["train"]
+    step = 1 if description.format == "picture" else -(-many // MOST_SAMPLES)  # a picture is shown with all its pixels
+    found = _samples(subject, range(0, many, step))
     point_ND = known.mean_D + np.outer([-2, 2], known.std_D) if found is None else _raw(found.x_ND, known)
     window = _window(point_ND, 0.0 if description.format == "picture" else MARGIN)
     plane = Plane(window, (known.names[0], known.names[-1]), classes=description.classes)
@@ -166,12 +169,12 @@ class _Samples:
     value_NK: np.ndarray | None
 
 
-def _samples(subject: Subject, most: int) -> _Samples | None:
-    """Return training samples as standardised inputs, with their targets, in order; None where they are gone."""
+def _samples(subject: Subject, which: Sequence[int]) -> _Samples | None:
+    """Return training samples as standardised inputs, with their targets; None where they are gone."""
     source, described = subject.source, subject.description
     if source is None:
         return None
-    batch = source.batch("train", range(min(most, described.splits["train"])))
+    batch = source.batch("train", which)
     x_ND, target_N = batch[described.input].flatten(1).double().numpy(), batch[described.target].numpy()
     return _Samples(x_ND, target_N, None) if described.classes else _Samples(x_ND, None, target_N.astype(np.float64))
 
@@ -191,7 +194,7 @@ def _window(point_ND: np.ndarray, margin: float = MARGIN) -> tuple[tuple[float, 
 
 def _slice(subject: Subject) -> View:
     """Return the net on a plane through three training samples, of different classes where there are."""
-    found = _samples(subject, _LOOKED_AT)
+    found = _samples(subject, range(min(_LOOKED_AT, subject.description.splits["train"])))
     if found is None:
         return _slice_without_samples(subject)
     order = np.arange(len(found.x_ND))

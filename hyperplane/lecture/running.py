@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from hyperplane import __version__
-from hyperplane.engine.environment import memory_gb, processor
+from hyperplane.engine.environment import memory_gb, processor, threads
 from hyperplane.lecture.budget import Budget
 from hyperplane.lecture.claims import Claim
 from hyperplane.lecture.findings import Outcome, Size, Skipped
@@ -116,7 +116,7 @@ def _made() -> Made:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Made(
         datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
-        f"{processor()}, {cores} cores, {torch.get_num_threads()} threads, {memory_gb():.0f} GiB",
+        f"{processor()}, {cores} cores, {threads()}, {memory_gb():.0f} GiB",
         f"hyperplane {__version__}, torch {torch.__version__}, Python {platform.python_version()}",
     )
 

@@ -3,6 +3,10 @@
 Rumelhart, Hinton and Williams 1986, "Learning representations by back-propagating errors". The bypass is the
 parameter-free one of He et al. 2016 (arXiv:1512.03385, option A): h ← h + σ(W h + b), the shorter of the two padded
 with zeros or the longer cut, so that it adds no weight whatever the widths.
+
+The weights of n layers behind a bypass are drawn smaller, so that h does not grow with the depth: by 1/√n for tanh
+(Hayou et al. 2021, "Stable ResNet", arXiv:2010.12859), whose layers have mean 0, so that variances add up; and by 1/n
+for ReLU and sigmoid, whose layers are positive, so that means add up. benchmarks/bypass.py measures both, and others.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -51,6 +56,10 @@ class MLP(nn.Module):
         for layer in self.hidden:
             initialise(layer, activation)  # pyright: ignore[reportArgumentType]
         initialise(self.output, None)
+        behind = list(self.hidden)[1:] if bypass else []
+        with torch.no_grad():
+            for layer in behind:
+                layer.weight *= behind_bypass(activation, len(behind))  # pyright: ignore[reportOperatorIssue]
 
     def forward(self, x: Tensor, taps: dict[str, Tensor] | None = None) -> Tensor:
         """Return (B, outputs); taps `hidden1`, `hidden2`, ... are the layers' activations."""
@@ -63,6 +72,11 @@ class MLP(nn.Module):
             if taps is not None:
                 taps[f"hidden{depth}"] = h_BD
         return self.output(h_BD)
+
+
+def behind_bypass(activation: Activation, count: int) -> float:
+    """Return what the drawn weights of each of `count` layers behind a bypass are multiplied by."""
+    return count**-0.5 if activation == "tanh" else 1 / count
 
 
 def _fit(h_BD: Tensor, width: int) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from hyperplane.engine.environment import threads
 from hyperplane.engine.precision import Precision
 
 REPEATS = 15
@@ -94,7 +95,7 @@ def measure(net: nn.Module, shape: tuple[int, ...], batch: int | None, precision
         batch=batch,
         forward_ms=forward_ms,
         step_ms=step_ms,
-        hardware=f"{precision.device}, {torch.get_num_threads()} threads, {precision}",
+        hardware=f"{precision.device}, {threads()}, {precision}",
     )
 
 

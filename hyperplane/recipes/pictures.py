@@ -3,7 +3,7 @@
 The lecture fits a photograph of 51 x 51 pixels with nets of about as many weights and different depths. It names
 neither the photograph nor the activation: ours are scikit-learn's photo-china and tanh; for others, type `hyperplane
 train photo-cat --recipe picture_125 --net.activation relu`. The loss is the share of the photograph's variance that is
-left unexplained.
+left unexplained. A bypass goes around the second hidden layer and those beyond it: nets of one layer have none.
 Figures: one thread of an AMD EPYC that others shared; benchmarks/results/pictures.json.
 """
 

@@ -199,6 +199,11 @@ OPTIONS = [
         "train surface --optimizer.name levenberg-marquardt --net mlp --net.hidden 90 90",
         ("8,551 weights", "at most 5,000", "--optimizer.name l-bfgs"),
     ),
+    Case(
+        "more restarts than memory holds",
+        "train surface --optimizer.name levenberg-marquardt --net.hidden 64 64",
+        ("64 of 4,417 weights", "9.3 GiB", "--optimizer.restarts 13"),
+    ),
     Case("a solver for a net with dropout", "train digits --optimizer.name l-bfgs --overwrite", ("--net.dropout 0",)),
     Case(
         "a solver that should stop early",
@@ -232,6 +237,7 @@ OPTIONS = [
     Case("one thing too many", "train digits mnist", ("'mnist'",)),
     Case("no device of that kind", "train digits --device tpu", ("--device", "'tpu'")),
     Case("a side of a picture out of range", "train one.png --data.side 3", ("side", "found 3", "--data.side 51")),
+    Case("every pixel held out", "train one.png --data.held-out 1", ("held_out", "found 1", "--data.held-out 0.2")),
     Case("a size for one picture", "train one.png --data.size 9", ("data.size", "found 9", "--data.side 9")),
     Case("a misspelt option of a picture", "train one.png --data.color rgb", ("did you mean --data.colour?",)),
     Case("colours that are none", "train one.png --data.colour cmyk", ("--data.colour", "'cmyk'", "grey or rgb")),

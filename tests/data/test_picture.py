@@ -65,6 +65,30 @@ def test_every_pixel_trains_and_the_statistics_are_theirs(tmp_path: Path) -> Non
     assert any("none is held out" in note for note in description.notes)
 
 
+def test_pixels_that_are_held_out(tmp_path: Path) -> None:
+    pixels_HW = makers.noise((20, 20))
+    path = save(tmp_path / "a.png", pixels_HW)
+    source = opened(path, held_out=0.25)
+    assert source.description.splits == {"train": 300, "test": 100}
+    train, test = (source.batch(part, range(source.description.splits[part])) for part in ("train", "test"))
+    everywhere = torch.cat([train["feature_BD"], test["feature_BD"]])
+    assert len(everywhere.unique(dim=0)) == 400
+    row, column = map(int, source.sample_name("test", 7).replace("row ", "").split(", column "))
+    assert test["value_BK"][7].item() == pixels_HW[row, column]
+    assert source.show("test", 7)["x"] == f"{test['feature_BD'][7, 0].item():.3f}"
+    assert source.description.target_mean == pytest.approx([train["value_BK"].mean().item()])
+    assert "100 of 400 pixels, drawn by the seed, are held out for the test." in source.description.notes
+    again = data.open(DataRecipe(source=str(path), seed=1, options={"held_out": 0.25}))
+    assert not torch.equal(again.batch("test", range(100))["feature_BD"], test["feature_BD"])
+
+
+@pytest.mark.parametrize("share", [1.0, -0.1, float("nan")])
+def test_not_every_pixel_can_be_held_out(share: float, tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", makers.noise((20, 20)))
+    with pytest.raises(UserError, match=r"data.options.held_out: found .* expected a share .* --data.held-out 0.2"):
+        opened(path, held_out=share)
+
+
 def test_the_middle_square_is_averaged(tmp_path: Path) -> None:
     pixels_HW = np.zeros((16, 30), np.uint8)
     pixels_HW[:, 7:23] = makers.noise((16, 16))

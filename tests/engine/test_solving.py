@@ -167,6 +167,8 @@ def test_levenberg_marquardt_keeps_the_restart_that_does_best_on_the_validation_
     kept = run.evaluate(split="train")
     assert told["notes"] and "does best on the validation split" in told["notes"][0]
     assert (kept["rmse"].value / run.trained.description.target_std[0]) ** 2 > told["loss"][0]
+    line = replace(recipe, net=NetRecipe("perceptron"))
+    assert not outcome(api.run_recipe(line, runs=tmp_path / "line"))["notes"], "all restarts end at the one minimum"
 
 
 def test_weight_decay_of_levenberg_marquardt_is_the_penalty_of_the_others(tmp_path):

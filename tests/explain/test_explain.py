@@ -219,6 +219,18 @@ def test_each_of_several_outputs_by_its_name(train: Train, tmp_path: Path) -> No
     assert found["field-4"].caption.endswith("Not drawn: five, six.")
 
 
+def test_all_of_a_large_picture_is_seen_and_what_was_held_out_is_blue(train: Train) -> None:
+    options = {"data__options__side": 90, "data__options__held_out": 0.25, "optimizer__name": "adamw"}
+    subject = load(train("held-out", "photo-hopper", "mlp", net__options__hidden=[3], **options))
+    seen = view(subject)
+    assert seen.plane.window == ((-1.0, 1.0), (-1.0, 1.0))
+    picture = draw(subject, seen)["picture"]
+    assert picture.caption.endswith("The blue ones were held out.")
+    shown_HW3 = np.asarray(picture.figure.axes[1].images[0].get_array())
+    assert shown_HW3.shape == (90, 90, 3)
+    assert (shown_HW3[..., 2] > shown_HW3[..., 0] + 0.2).sum() == 2025
+
+
 def test_a_class_is_told_apart_along_one_input(train: Train, tmp_path: Path) -> None:
     x_N = np.linspace(0, 3, 90)
     kinds = ["low", "middle", "high"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 
 from hyperplane import api
@@ -118,8 +120,6 @@ def test_weights_that_were_kept_come_last(train: Train) -> None:
     ],
 )  # fmt: skip
 def test_what_moves_for_which_net(train: Train, name: str, source: str, net: str, changes: dict, beside: str) -> None:
-    from matplotlib.figure import Figure
-
     subject = load(train(name, source, net, **changes))
     seen = view(subject)
     last_panel = panels.build(Figure(), subject, seen)[-1]
@@ -129,6 +129,35 @@ def test_what_moves_for_which_net(train: Train, name: str, source: str, net: str
     assert shot is not None and shot.frames >= 3
     first, last = (np.asarray(frame, float) for frame in (_frames(shot.encoded)[k] for k in (0, -1)))
     assert np.abs(first - last).max() > 30
+
+
+def test_each_of_several_numbers_moves(train: Train) -> None:
+    changes = {"net__options__hidden": [6], "data__options__side": 40, "data__options__colour": "rgb"}
+    subject = load(train("rgb", "photo-hopper", "mlp", **changes))
+    subject = replace(subject, description=replace(subject.description, format="table"))
+    seen = view(subject)
+    shown = panels.build(Figure(), subject, seen)
+    assert [panel.ax.get_title() for panel in shown] == ["red", "green", "blue"]
+    corner_K = seen.function(np.array([[low for low, _ in seen.plane.window]]))[0]
+    for k, panel in enumerate(shown):
+        assert panel.update(seen)[0].get_array()[0, 0] == pytest.approx(corner_K[k])
+    shot = film.film(subject, seen)
+    assert shot is not None and "Not drawn" not in shot.caption
+
+
+def test_each_of_several_numbers_along_a_line(train: Train) -> None:
+    subject = load(train("line", "line.csv", "mlp", net__options__hidden=[6]))
+    names = ("one", "two", "three", "four", "five")
+    subject = replace(subject, description=replace(subject.description, target_names=names))
+    seen = view(subject)
+    seen = replace(
+        seen, layers=None, function=lambda x_B1: x_B1 * np.arange(5), plane=replace(seen.plane, value_NK=None)
+    )
+    shown = panels.build(Figure(), subject, seen)
+    assert [panel.ax.get_ylabel() for panel in shown] == list(names[:4])
+    for k, panel in enumerate(shown):
+        x_S, value_S = panel.update(seen)[0].get_data()
+        np.testing.assert_allclose(value_S, k * x_S)
 
 
 def test_no_film_where_nothing_was_kept(train: Train, tmp_path: Path) -> None:

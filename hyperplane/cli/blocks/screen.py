@@ -48,9 +48,8 @@ class TrainingScreen:
             self.score = f"· {self.metric.name.replace('_', ' ')} {shown(event.values[self.metric.name], self.metric)}"
             self.progress.update(self.bar, completed=event.step, said=f"{self.loss} {self.score}")
         elif isinstance(event, Explaining):
-            self.progress.update(
-                self.bar, completed=self.progress.tasks[self.bar].total, said="drawing what it learned"
-            )
+            self._fill()
+            self.progress.update(self.bar, said="drawing what it learned")
         elif isinstance(event, Unexplained):
             self.console.print(f"note: what it learned was not drawn ({event.why})", style="yellow")
         else:
@@ -88,7 +87,11 @@ class TrainingScreen:
         self.bar = self.progress.add_task("", total=event.steps, completed=event.step, said="")
         self.progress.start()
 
+    def _fill(self) -> None:
+        self.progress.update(self.bar, completed=self.progress.tasks[self.bar].total)
+
     def _finish(self, event: Finished) -> None:
+        self._fill()  # a solver stops before its most iterations
         self.stop()
         assert self.metric is not None
         self.console.print(metrics_table(event.metrics, event.kinds, f"{event.samples:,} {event.split} samples"))

@@ -25,6 +25,10 @@ from hyperplane.runs.records import USED_UP, Outcome
 
 MOST_WEIGHTS = 5000
 """JᵀJ has the square of this many numbers, for each restart."""
+MOST_BYTES = 2**31
+"""Of JᵀJ of all restarts together; a step needs a few times as much."""
+_TIE = 1e-3
+"""Restarts whose validation losses differ by less than this share do equally well."""
 
 
 class LeastSquares:
@@ -44,7 +48,7 @@ class LeastSquares:
 
     @staticmethod
     def expect_suited(recipe: Recipe, model: Model) -> None:
-        """Raise UserError for a loss that is no sum of squares, too large a net, and a device other than the CPU."""
+        """Raise UserError for a loss that is no sum of squares, too large a net, too many, or another device."""
         weights = len(Flat(model.net))
         if not hasattr(model.task, "residuals"):
             raise UserError(
@@ -55,6 +59,13 @@ class LeastSquares:
             raise UserError(
                 f"optimizer.name: levenberg-marquardt found {weights:,} weights, expected at most {MOST_WEIGHTS:,}; "
                 "type: --optimizer.name l-bfgs"
+            )
+        restarts, most = recipe.optimizer.restarts or 1, MOST_BYTES // (8 * weights**2)
+        if restarts > most:
+            raise UserError(
+                f"optimizer.restarts: found {restarts:,} of {weights:,} weights each, which need "
+                f"{8 * restarts * weights**2 / 2**30:.1f} GiB for JᵀJ alone, expected at most {most:,}; "
+                f"type: --optimizer.restarts {most}, or --optimizer.name l-bfgs"
             )
         if recipe.hardware.device == "cuda":
             raise UserError("hardware.device: found cuda, but levenberg-marquardt computes on the CPU; leave it out")
@@ -82,7 +93,7 @@ class LeastSquares:
             return least, ()
         loss_R = self.held(self.inner.weights_RP).square().mean(dim=1).nan_to_num(nan=torch.inf)
         kept = int(loss_R.argmin())
-        if not loss_R[kept] < loss_R[least]:
+        if not loss_R[kept] < (1 - _TIE) * loss_R[least]:
             return least, ()
         return kept, (
             f"A restart with a training loss of {self.inner.loss_R[kept]:.4g} is kept, since it does best on the "

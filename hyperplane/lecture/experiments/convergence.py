@@ -103,19 +103,17 @@ def bypass(budget: Budget) -> Outcome:
     gain = [middle["tanh", depth, False] / middle["tanh", depth, True] for depth in deep]
     very = [g for g, depth in zip(gain, deep, strict=True) if depth >= DEEP]
     told = ", ".join(f"{g:.2g} at {depth} layers" for g, depth in zip(gain, deep, strict=True))
-    relu = (
-        " With ReLU it does not help: as the nets begin here, each bypass adds to what comes before, and the sum grows "
-        "with the depth."
-        if any(middle[a, d, False] < middle[a, d, True] for a, d, _ in middle if a == "relu" and d >= 16)
-        else ""
-    )
+    relu = [
+        f"{middle['relu', d, False] / middle['relu', d, True]:.2g} at {d}" for d in deep if ("relu", d, True) in middle
+    ]
+    also = f" With ReLU it is {', '.join(relu)}." if relu else ""
     return Outcome(
         (
             Finding(
                 "mlp-bypass",
                 budget.judged(any(very) and all(g > 1 for g in very)),
                 f"After {epochs} passes of AdamW at the best of the rates {' and '.join(f'{r:g}' for r in RATES)}, the "
-                f"loss of a plain tanh net over that with a bypass is {told}. The bypass adds no weights.{relu}",
+                f"loss of a plain tanh net over that with a bypass is {told}. The bypass adds no weights.{also}",
                 Spread.of(gain or [1.0], "depths"),
                 "times the loss with a bypass is that without",
                 typed(_recipe(budget, (WIDTH,) * depths[-1], epochs, 0, activation="tanh", bypass=True)),
