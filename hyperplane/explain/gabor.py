@@ -1,0 +1,229 @@
+"""How well filters are described by Gabor functions, or by Gaussian derivatives: fits from many starts in one batch.
+
+A Gabor function is a wave under a Gaussian (Gabor 1946; Daugman 1985); here
+
+    g(x, y) = exp(−(u² + (v / elongation)²) / 2σ²) · (a cos(2πu / wavelength) + b sin(2πu / wavelength)),
+
+u along its direction and v across, both from its middle. For given places and widths the best a and b are those of a
+linear least-squares problem, so that only six numbers are searched for (variable projection: Golub and Pereyra 1973),
+by Levenberg-Marquardt. A Gaussian derivative of order 0, 1 or 2 is fitted likewise, with five numbers and one amplitude.
+Few pixels are fitted well by anything: compare with what the same fit explains of `noise`.
+
+Shape suffixes: N filters, C channels, h and w pixels, D pixels in a row, S starts, M = N · S fits, P parameters, A
+amplitudes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.func import jacfwd, vmap
+
+Family = Literal["gabor", "order 0", "order 1", "order 2"]
+"""Gabor functions, or Gaussian derivatives of that order."""
+
+STARTS = {"gabor": 48, "order 0": 12, "order 1": 12, "order 2": 12}
+ITERATIONS = 60
+LEAST_DAMPING = 1e-8
+NARROWEST = 0.5
+"""σ in pixels; a narrower Gaussian falls between them."""
+ELONGATED = 3.0
+"""The greatest elongation, and its inverse the least: Daugman's cells had 0.5 to 2."""
+
+
+@dataclass(frozen=True)
+class Fits:
+    """The best of many fits of each filter."""
+
+    family: Family
+    x_N: Tensor
+    """The middle, in pixels right of the filter's."""
+    y_N: Tensor
+    """The middle, in pixels below the filter's."""
+    sigma_N: Tensor
+    """Standard deviation of the Gaussian along the direction, in pixels."""
+    elongation_N: Tensor
+    """How many times wider it is across."""
+    direction_N: Tensor
+    """In radians, in [0, π): 0 is along x."""
+    wavelength_N: Tensor
+    """In pixels; infinite for Gaussian derivatives."""
+    phase_N: Tensor
+    """In radians, of the cosine: 0 is even, ±π/2 odd; 0 for Gaussian derivatives."""
+    fitted_NChw: Tensor
+    """The functions themselves, as large as the filters."""
+    share_N: Tensor
+    """Share of each filter's sum of squares that is explained, in [0, 1]."""
+
+
+def fit(filters: Tensor, family: Family = "gabor") -> Fits:
+    """Return the functions of a family that are nearest to filters (N, h, w) or (N, C, h, w), in float64.
+
+    Of several channels the function is one mask times one number for each channel: it is fitted to the first singular
+    vector, and the share counts what all channels hold. A filter of zeros has a share of 0.
+    """
+    filter_NChw = filters.detach().double().cpu().reshape(len(filters), -1, *filters.shape[-2:])
+    count, channels, high, wide = filter_NChw.shape
+    left_NCR, value_NR, right_NRD = torch.linalg.svd(filter_NChw.flatten(2), full_matrices=False)
+    mask_ND = value_NR[:, :1] * right_NRD[:, 0]
+    best = _search(mask_ND, high, wide, family)
+    basis_NDA = best.basis
+    amplitude_NA, fitted_ND = _project(basis_NDA, mask_ND)
+    fitted_NCD = left_NCR[:, :, :1] * fitted_ND[:, None, :]
+    left_over_N = (filter_NChw.flatten(2) - fitted_NCD).square().sum((1, 2))
+    all_N = filter_NChw.square().sum((1, 2, 3))
+    share_N = torch.where(all_N > 0, 1 - left_over_N / all_N.clamp_min(1e-300), 0.0).clamp(0, 1)
+    x_N, y_N, direction_N, sigma_N, elongation_N, wavelength_N = best.geometry.T
+    turned_N = torch.remainder(direction_N, 2 * math.pi) >= math.pi  # the same function, its sine the other way round
+    phase_N = torch.zeros(count, dtype=torch.float64)
+    if family == "gabor":
+        sine_N = torch.where(turned_N, -amplitude_NA[:, 1], amplitude_NA[:, 1])
+        phase_N = torch.atan2(-sine_N, amplitude_NA[:, 0])
+    return Fits(
+        family,
+        x_N,
+        y_N,
+        sigma_N,
+        elongation_N,
+        torch.remainder(direction_N, math.pi),
+        wavelength_N,
+        phase_N,
+        fitted_NCD.reshape(count, channels, high, wide),
+        share_N,
+    )
+
+
+def noise(shape: tuple[int, ...], count: int, generator: torch.Generator, like: Tensor | None = None) -> Tensor:
+    """Return random filters (count, *shape) to compare with: white, or as smooth as those of `like`.
+
+    The latter have the mean power spectrum of `like` (N, C, h, w) at random phases, so that only what smoothness alone
+    explains is left.
+    """
+    white = torch.randn(count, *shape, generator=generator, dtype=torch.float64)
+    if like is None:
+        return white
+    power = torch.fft.fft2(like.double()).abs().square().mean(dim=(0, 1))
+    return torch.fft.ifft2(torch.fft.fft2(white) * power.sqrt()).real
+
+
+# The search
+
+
+@dataclass(frozen=True)
+class _Found:
+    geometry: Tensor
+    """(N, 6): x, y, direction, σ, elongation, wavelength."""
+    basis: Tensor
+    """(N, D, A)."""
+
+
+def _search(mask_ND: Tensor, high: int, wide: int, family: Family) -> _Found:
+    """Return the best of many starts for each mask."""
+    place_D2 = _pixels(high, wide)
+    start_SP = _starts(high, wide, family)
+    length_N1 = mask_ND.norm(dim=1, keepdim=True).clamp_min(1e-300)
+    target_MD = (mask_ND / length_N1).repeat_interleave(len(start_SP), dim=0)
+    found_MP = start_SP.repeat(len(mask_ND), 1)
+    most = max(high, wide)
+
+    def residual(p_P: Tensor, target_D: Tensor) -> Tensor:
+        return target_D - _project(_basis(p_P[None], place_D2, most, family), target_D[None])[1][0]
+
+    every = vmap(residual)
+    slope = vmap(jacfwd(residual))
+    loss_M = every(found_MP, target_MD).square().sum(dim=1)
+    damping_M = torch.full_like(loss_M, 1e-2)
+    identity_PP = torch.eye(found_MP.shape[1], dtype=torch.float64)
+    going = torch.arange(len(found_MP))
+    for _ in range(ITERATIONS):
+        p_MP, target = found_MP[going], target_MD[going]
+        jacobian_MDP = slope(p_MP, target)
+        residual_MD = every(p_MP, target)
+        normal_MPP = jacobian_MDP.mT @ jacobian_MDP
+        gradient_MP1 = jacobian_MDP.mT @ residual_MD[..., None]
+        damped_MPP = normal_MPP + damping_M[going, None, None] * identity_PP
+        trial_MP = p_MP - torch.linalg.solve_ex(damped_MPP, gradient_MP1).result[..., 0]
+        trial_M = every(trial_MP, target).square().sum(dim=1)
+        better_M = trial_M < loss_M[going]
+        gain_M = (loss_M[going] - trial_M).where(better_M, 0.0)
+        taken = going[better_M]
+        found_MP[taken], loss_M[taken] = trial_MP[better_M], trial_M[better_M]
+        damping_M[going] = (damping_M[going] * torch.where(better_M, 0.3, 4.0)).clamp_min(LEAST_DAMPING)
+        still_M = (damping_M[going] < 1e6) & (loss_M[going] > 1e-18) & ~(better_M & (gain_M < 1e-7 * loss_M[going]))
+        going = going[still_M]
+        if not len(going):
+            break
+    best_N = loss_M.view(len(mask_ND), -1).argmin(dim=1)
+    best_NP = found_MP.view(len(mask_ND), len(start_SP), -1)[torch.arange(len(mask_ND)), best_N]
+    return _Found(_geometry(best_NP, most, family), _basis(best_NP, place_D2, most, family))
+
+
+def _pixels(high: int, wide: int) -> Tensor:
+    """Return where pixels are, (D, 2) as x and y from the middle."""
+    y_hw, x_hw = torch.meshgrid(
+        torch.arange(high, dtype=torch.float64) - (high - 1) / 2,
+        torch.arange(wide, dtype=torch.float64) - (wide - 1) / 2,
+        indexing="ij",
+    )
+    return torch.stack([x_hw.flatten(), y_hw.flatten()], dim=1)
+
+
+def _starts(high: int, wide: int, family: Family) -> Tensor:
+    """Return where fits begin, (S, P): spread over places, directions and scales by a fixed rule."""
+    count = STARTS[family]
+    most = max(high, wide)
+    spread_SQ = torch.quasirandom.SobolEngine(6, scramble=False).draw(count, dtype=torch.float64)
+    x_S = (spread_SQ[:, 0] - 0.5) * 0.5 * wide
+    y_S = (spread_SQ[:, 1] - 0.5) * 0.5 * high
+    direction_S = spread_SQ[:, 2] * math.pi
+    width_S, elongation_S, wave_S = (2 * spread_SQ[:, k] - 1 for k in (3, 4, 5))
+    start_SP = torch.stack([x_S / most, y_S / most, direction_S, width_S, elongation_S * 0.5, wave_S], dim=1)
+    return start_SP if family == "gabor" else start_SP[:, :5]
+
+
+def _geometry(p_MP: Tensor, most: float, family: Family) -> Tensor:
+    """Return x, y, direction, σ, elongation and wavelength, (M, 6), of free parameters: each kept within its bounds."""
+    x_M = most * 0.6 * torch.tanh(p_MP[:, 0] / 0.6)
+    y_M = most * 0.6 * torch.tanh(p_MP[:, 1] / 0.6)
+    sigma_M = _within(p_MP[:, 3], NARROWEST, 0.75 * most)
+    elongation_M = _within(p_MP[:, 4], 1 / ELONGATED, ELONGATED)
+    if family == "gabor":
+        wavelength_M = _within(p_MP[:, 5], 2.0, 4.0 * most)
+    else:
+        wavelength_M = torch.full_like(x_M, torch.inf)
+    return torch.stack([x_M, y_M, p_MP[:, 2], sigma_M, elongation_M, wavelength_M], dim=1)
+
+
+def _within(free_M: Tensor, low: float, high: float) -> Tensor:
+    """Return a number within bounds, evenly in its logarithm."""
+    middle, half = (math.log(high) + math.log(low)) / 2, (math.log(high) - math.log(low)) / 2
+    return torch.exp(middle + half * torch.tanh(free_M))
+
+
+def _basis(p_MP: Tensor, place_D2: Tensor, most: float, family: Family) -> Tensor:
+    """Return the functions whose amplitudes are free, (M, D, A)."""
+    x_M, y_M, direction_M, sigma_M, elongation_M, wavelength_M = _geometry(p_MP, most, family).unbind(dim=1)
+    x_MD, y_MD = place_D2[:, 0] - x_M[:, None], place_D2[:, 1] - y_M[:, None]
+    cosine_M1, sine_M1 = torch.cos(direction_M)[:, None], torch.sin(direction_M)[:, None]
+    u_MD, v_MD = x_MD * cosine_M1 + y_MD * sine_M1, y_MD * cosine_M1 - x_MD * sine_M1
+    scaled_MD = u_MD / sigma_M[:, None]
+    bell_MD = torch.exp(-(scaled_MD.square() + (v_MD / (sigma_M * elongation_M)[:, None]).square()) / 2)
+    if family == "gabor":
+        angle_MD = 2 * math.pi * u_MD / wavelength_M[:, None]
+        return torch.stack([bell_MD * torch.cos(angle_MD), bell_MD * torch.sin(angle_MD)], dim=2)
+    along_MD = {"order 0": torch.ones_like(u_MD), "order 1": scaled_MD, "order 2": scaled_MD.square() - 1}[family]
+    return (bell_MD * along_MD)[..., None]
+
+
+def _project(basis_MDA: Tensor, target_MD: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the best amplitudes (M, A), and the functions with them (M, D)."""
+    length_M1A = (basis_MDA.square().sum(dim=1, keepdim=True) + 1e-24).sqrt()
+    unit_MDA = basis_MDA / length_M1A
+    amount = unit_MDA.shape[2]
+    normal_MAA = unit_MDA.mT @ unit_MDA + 1e-9 * torch.eye(amount, dtype=unit_MDA.dtype)
+    share_MA1 = torch.linalg.solve(normal_MAA, unit_MDA.mT @ target_MD[..., None])
+    return (share_MA1 / length_M1A.mT)[..., 0], (unit_MDA @ share_MA1)[..., 0]
