@@ -91,8 +91,8 @@ class Run:
     ) -> list[Path]:
         """Draw what the net learned, into the run's folder `explain`, and return the files; `png` as well as SVG.
 
-        With pictures, for a net that sorts images: why it says what of these. `watch` is told what is drawn, and what is
-        left out and why.
+        With pictures, for a net that sorts images: why it says what of these. `watch` is told what is drawn, and what
+        is left out and why.
         """
         return explain.explain(self.path, [Path(picture) for picture in pictures], png, watch)
 

@@ -80,8 +80,8 @@ def _read(subject: Subject, vision: Vision | None, pictures: Sequence[Path]) -> 
     if vision is None:
         described = subject.description
         raise UserError(
-            f"{subject.folder.path}: was trained on {described.name} ({described.kind}), and only nets that sort images "
-            f"explain pictures; type: hyperplane explain {subject.folder.path}"
+            f"{subject.folder.path}: was trained on {described.name} ({described.kind}), expected one of images "
+            f"where pictures are given; type: hyperplane explain {subject.folder.path}"
         )
     encoded = data.encode(list(pictures), subject.description)
     if len(encoded) > MOST_GIVEN:

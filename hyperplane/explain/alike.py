@@ -79,7 +79,7 @@ def neighbours(
                 Cell(picture(int(found.index_N[n])), house.shortened(name, 13), BLUE if name == truth else ORANGE)
             )
         rows.append(row)
-    columns = ["held out", *["nearest", *[""] * (which_BK.shape[1] - 1)][: which_BK.shape[1]]]
+    columns = ["held out", "nearest", *(f"no. {k}" for k in range(2, which_BK.shape[1] + 1))]
     with house.style():
         return sheet.sheet("Held-out images and the nearest training images", rows, columns).figure
 
@@ -96,9 +96,8 @@ def confused(answers: Answers, most: int, picture: Picture, classes: Sequence[st
             words = f"{house.shortened(classes[true], 13)}\nfor {house.shortened(classes[other], 11)}"
             row += [Cell(picture(n), words, ORANGE) for n in mine] + [None] * (EXAMPLES - len(mine))
         rows.append(row)
-        names.append(
-            f"{house.shortened(classes[first], 15)}\n{house.shortened(classes[second], 17)}\n{_times(len(which_N))}"
-        )
+        pair = [house.shortened(classes[k], 14) for k in (first, second)]
+        names.append((" and " if len("".join(pair)) < 8 else "\nand ").join(pair) + f"\n{_times(len(which_N))}")
     with house.style():
         return sheet.sheet("Taken for each other most often", rows, names=names).figure
 

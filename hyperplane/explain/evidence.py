@@ -72,9 +72,9 @@ def draw(found: Sequence[Evidence], truths: Sequence[str], classes: Sequence[str
     rows: list[list[Cell | None]] = []
     for one, truth in zip(found, truths, strict=True):
         said = classes[one.said]
-        words = (
-            f"{house.shortened(truth, 20)}\nsaid {house.shortened(said, 16)}, {_percent(one.probability_K[one.said])}"
-        )
+        words = f"{house.shortened(said, 16)}, {percent(one.probability_K[one.said])}"
+        if said != truth:
+            words = f"{house.shortened(truth, 22)}\nsaid {words}"
         rows.append(_row(one, words, BLUE if said == truth else ORANGE))
     with house.style():
         return sheet.sheet(title, rows, _columns(found), side=SIDE).figure
@@ -92,7 +92,7 @@ def draw_given(one: Evidence, name: str, classes: Sequence[str]) -> Figure:
         share_L = one.probability_K[order]
         ax.barh(range(len(order)), share_L, 0.62, color=[BLUE] + [PALE_BLUE] * (len(order) - 1))
         for row, share in enumerate(share_L):
-            ax.annotate(_percent(share), (share, row), (4, 0), textcoords="offset points", va="center", fontsize=8.5)
+            ax.annotate(percent(share), (share, row), (4, 0), textcoords="offset points", va="center", fontsize=8.5)
         ax.set_yticks(range(len(order)), [house.shortened(classes[k], 24) for k in order], fontsize=8.5, color=INK)
         ax.set(xlim=(0, 1.1), ylim=(len(order) - 0.5, -0.5), xticks=[])
         ax.grid(False)
@@ -113,5 +113,8 @@ def _columns(found: Sequence[Evidence]) -> Sequence[str]:
     return COLUMNS if any(one.cam is not None for one in found) else COLUMNS[:-1]
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %" if 0.01 <= share < 0.9995 else f"{100 * share:.3g} %"
+def percent(share: float) -> str:
+    """Return a probability for people."""
+    if share < 1e-4:
+        return "under 0.01 %"
+    return f"{100 * share:.3g} %" if share < 0.995 else f"{100 * share:.4g} %"

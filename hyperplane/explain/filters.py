@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from hyperplane.engine.chance import generator
@@ -59,7 +60,7 @@ def compared(filter_NChw: Tensor, before_NChw: Tensor | None, seed: int = 0) -> 
     fits = {"learned": gabor.fit(filter_NChw)}
     if before_NChw is not None:
         fits["before training"] = gabor.fit(before_NChw)
-    return fits | {"as smooth, random": gabor.fit(smooth), "white noise": gabor.fit(random)}
+    return fits | {"random, as smooth": gabor.fit(smooth), "random, white": gabor.fit(random)}
 
 
 def fitted(filter_NChw: Tensor, fits: Mapping[str, gabor.Fits]) -> Figure:
@@ -69,23 +70,22 @@ def fitted(filter_NChw: Tensor, fits: Mapping[str, gabor.Fits]) -> Figure:
     count = len(order)
     if count > MOST_PAIRS:
         order = order[np.linspace(0, count - 1, MOST_PAIRS).round().astype(int)]
-    wide = 3 if len(order) <= 6 else 4
-    pairs = [
-        (Cell(picture(filter_NChw[n])), Cell(picture(learned.fitted_NChw[n]), f"{100 * learned.share_N[n]:.0f} %"))
-        for n in order
-    ]
-    rows: list[list[Cell | None]] = []
-    for first in range(0, len(pairs), wide):
-        row: list[Cell | None] = []
-        for pair in pairs[first : first + wide]:
-            row += [*pair, None]
-        rows.append(row[:-1])
+    wide = 4 if len(order) <= 12 else 6
+    cells = [Cell(_pair(filter_NChw[n], learned.fitted_NChw[n]), f"{100 * learned.share_N[n]:.0f} %") for n in order]
+    rows = [cells[first : first + wide] for first in range(0, len(cells), wide)]
     title = "Filters, each beside the Gabor function nearest to it"
     strips = 0.55 + 0.27 * len(fits)
     with house.style():
-        made = sheet.sheet(title, _even(rows, 3 * wide - 1), side=0.56, gap=0.04, more=strips + 0.35)
-        _strips(sheet.below(made, 0.3, strips - 0.45), fits)
+        made = sheet.sheet(title, _even(rows, wide), tall=0.48, gap=0.14, more=strips + 0.2)
+        _strips(sheet.below(made, 0.35, strips - 0.5, left=1.55), fits)
     return made.figure
+
+
+def _pair(filter_Chw: Tensor, fitted_Chw: Tensor) -> np.ndarray:
+    """Return a filter and its fit side by side, in colours of one scale."""
+    both = picture(torch.cat([filter_Chw.double().cpu(), fitted_Chw], dim=2))
+    first, second = np.split(both, 2, axis=1)
+    return np.concatenate([first, np.ones((len(first), 1, 3)), second], axis=1)
 
 
 def _strips(ax: Axes, fits: Mapping[str, gabor.Fits]) -> None:

@@ -6,7 +6,7 @@ A Gabor function is a wave under a Gaussian (Gabor 1946; Daugman 1985); here
 
 u along its direction and v across, both from its middle. For given places and widths the best a and b are those of a
 linear least-squares problem, so that only six numbers are searched for (variable projection: Golub and Pereyra 1973),
-by Levenberg-Marquardt. A Gaussian derivative of order 0, 1 or 2 is fitted likewise, with five numbers and one amplitude.
+by Levenberg-Marquardt. A Gaussian derivative of order 0, 1 or 2 is fitted likewise, by five numbers and an amplitude.
 Few pixels are fitted well by anything: compare with what the same fit explains of `noise`.
 
 Shape suffixes: N filters, C channels, h and w pixels, D pixels in a row, S starts, M = N · S fits, P parameters, A

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -154,7 +155,13 @@ class Gallery:
                 self._leave_out(title[:1].lower() + title[1:], "there are none")
         self.watch(Drawing("training images, looked through"))
         survey = samples.survey(vision, source, vision.some_stages(PATCH_STAGES), self._surveyed())
-        train: alike.Picture = lambda index: vision.picture(samples.inputs(vision, source, "train", [index])[0])
+
+        def train(index: int) -> np.ndarray:
+            return vision.picture(samples.inputs(vision, source, "train", [index])[0])
+
+        def held(index: int) -> np.ndarray:
+            return vision.picture(samples.inputs(vision, source, split, [index])[0])
+
         if vision.stages:
             told = f"Of {len(survey.index_N):,} training images, the patches that excite a channel most, each as large "
             told += "as what its units see; grey lies beyond the edge."
@@ -164,7 +171,6 @@ class Gallery:
         )
         told += "nearly the same way; blue ones are of the same class, orange ones of another."
         self._draw("neighbours", lambda: self._neighbours(source, answers, right + wrong, survey, train), told)
-        held: alike.Picture = lambda index: vision.picture(samples.inputs(vision, source, split, [index])[0])
         if wrong:
             told = f"The pairs of classes that the net takes for each other most often among the {split} images."
             self._draw("confused", lambda: alike.confused(answers, PAIRS, held, vision.classes), told)

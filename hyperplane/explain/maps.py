@@ -37,14 +37,14 @@ def draw(picture_HW3: np.ndarray, title: str, stages: Sequence[Stage], maps: Map
     rows: list[list[Cell | None]] = [[Cell(picture_HW3)]]
     rows += [[Cell(sheet.strength(one)) for one in strongest(maps[stage.name][0], COLUMNS)] for stage in stages]
     names = ["the image\n" + size(picture_HW3.shape[:2])]
-    names += [f"{stage.name}\n{counted(stage)}" for stage in stages]
+    names += [f"{stage.name}\n{stage.channels} of {size((stage.height, stage.width))}" for stage in stages]
     with house.style():
         return sheet.sheet(title, rows, names=names).figure
 
 
 def counted(stage: Stage) -> str:
     """Return how many maps a stage has, and of what size, for people."""
-    return f"{stage.channels} of {size((stage.height, stage.width))}"
+    return f"{stage.channels} maps of {size((stage.height, stage.width))}"
 
 
 def size(sides: tuple[int, ...]) -> str:

@@ -17,7 +17,6 @@ from hyperplane.explain import sheet
 from hyperplane.explain.sheet import Cell
 from hyperplane.explain.vision import Stage, Vision
 from hyperplane.tasks.blocks import figures as house
-from hyperplane.tasks.blocks.figures import ORANGE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,9 +49,9 @@ def side(influence_HW: np.ndarray) -> float:
 def draw(stages: Sequence[Stage], influence: Mapping[str, np.ndarray]) -> Figure:
     """Draw each stage's effective field over the image, and its theoretical one as a frame."""
     cells = [
-        Cell(sheet.strength(np.sqrt(influence[stage.name])), f"{stage.name}\n{told(stage)}\n{_used(influence[stage.name])}")
-        for stage in stages
-    ]  # fmt: skip
+        Cell(sheet.strength(np.sqrt(found)), f"{stage.name}\n{told(stage)}\n{_used(found)}")
+        for stage, found in ((stage, influence[stage.name]) for stage in stages)
+    ]
     rows: list[list[Cell | None]] = [[*cells[k : k + COLUMNS]] for k in range(0, len(cells), COLUMNS)]
     rows[-1] += [None] * (COLUMNS - len(rows[-1])) if len(rows) > 1 else []
     wide = max(map(len, rows))
@@ -63,14 +62,8 @@ def draw(stages: Sequence[Stage], influence: Mapping[str, np.ndarray]) -> Figure
             row, column = divmod(number, COLUMNS)
             if stage.field is not None:
                 corner = (sheet.MARGIN + column * (size + 0.06), y + row * (size + 3 * sheet.LINE + 1.6 * 0.06), size)
-                pixels = influence[stage.name].shape
-                sheet.outline(
-                    stage.field.box(stage.height // 2, stage.width // 2),
-                    (pixels[0], pixels[1]),
-                    made.axes,
-                    corner,
-                    ORANGE,
-                )
+                box = stage.field.box(stage.height // 2, stage.width // 2)
+                sheet.outline(made.axes, box, influence[stage.name].shape, corner)
     return made.figure
 
 

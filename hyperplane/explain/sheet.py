@@ -36,8 +36,7 @@ class Cell:
     """(H, W, 3) in [0, 1]."""
     below: str = ""
     colour: str = SOFT
-    """Of the words, and of the frame where there is one."""
-    framed: bool = False
+    """Of the words."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +55,15 @@ def sheet(
     names: Sequence[str] = (),
     *,
     side: float | None = None,
+    tall: float = 1.0,
     gap: float = 0.06,
     more: float = 0.0,
 ) -> Sheet:
     """Return a figure of pictures in rows; a place that is None stays empty.
 
     Arguments: the title; the rows; what stands above each column; what stands left of each row, its lines one below the
-    other; the side of a picture (None: what fills the width); the gap between two; height that is left for more below.
+    other; the width of a picture's place (None: what fills the figure), and its height as a multiple of that; the gap
+    between two; height that is left for more below.
     """
     from matplotlib.figure import Figure
 
@@ -72,7 +73,7 @@ def sheet(
     side = min(side or fitting, fitting)
     under = [LINE * max((_lines(cell.below) for cell in row if cell), default=0) for row in rows]
     top = TITLE + (HEAD if columns else 0.0)
-    high = top + sum(side + words + 1.6 * gap for words in under) + more + MARGIN
+    high = top + sum(side * tall + words + 1.6 * gap for words in under) + more + MARGIN
     figure = Figure((WIDTH, high), dpi=drawing.DOTS)
     ax = figure.add_axes((0, 0, 1, 1))
     ax.axis("off")
@@ -84,60 +85,56 @@ def sheet(
     y = top
     for number, (row, words) in enumerate(zip(rows, under, strict=True)):
         if number < len(names):
-            _name(ax, y, side, names[number])
+            _name(ax, y, side * tall, names[number])
         for column, cell in enumerate(row):
             if cell is not None:
-                place(ax, cell, left + column * (side + gap), y, side)
-        y += side + words + 1.6 * gap
+                place(ax, cell, left + column * (side + gap), y, side, tall)
+        y += side * tall + words + 1.6 * gap
     _limit(ax, high)
     return Sheet(figure, ax, y)
 
 
-def place(ax: Axes, cell: Cell, x: float, y: float, side: float) -> None:
-    """Draw a picture into a square, its longer side filling it, and its words below."""
+def place(ax: Axes, cell: Cell, x: float, y: float, side: float, tall: float = 1.0) -> None:
+    """Draw a picture as large as its place allows, `side` wide and `tall` times as high, and its words below."""
     high, wide = cell.picture.shape[:2]
-    width, height = side * wide / max(high, wide), side * high / max(high, wide)
-    left, top = x + (side - width) / 2, y + (side - height) / 2
+    unit = min(side / wide, side * tall / high)
+    width, height = unit * wide, unit * high
+    left, top = x + (side - width) / 2, y + (side * tall - height) / 2
     how: Literal["nearest", "antialiased"] = "nearest" if max(high, wide) < SMOOTH else "antialiased"
-    ax.imshow(np.clip(cell.picture, 0, 1), extent=(left, left + width, top + height, top), aspect="auto",
-              interpolation=how)  # fmt: skip
-    if cell.framed:
-        from matplotlib.patches import Rectangle
-
-        ax.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=cell.colour, linewidth=1.6))
+    extent = (left, left + width, top + height, top)
+    ax.imshow(np.clip(cell.picture, 0, 1), extent=extent, aspect="auto", interpolation=how)
     if cell.below:
-        ax.text(x + side / 2, y + side + 0.035, cell.below, fontsize=SMALL, color=cell.colour, ha="center", va="top",
-                linespacing=1.15)  # fmt: skip
+        under = y + side * tall + 0.035
+        ax.text(
+            x + side / 2, under, cell.below, fontsize=SMALL, color=cell.colour, ha="center", va="top", linespacing=1.15
+        )
 
 
-def outline(sides: tuple[float, float, float, float], pixels: tuple[int, int], ax: Axes, cell: tuple[float, float, float],
-            colour: str, dashed: bool = False) -> None:  # fmt: skip
-    """Draw a box of a picture's pixels (top, left, bottom, right) onto its cell, whose left, top and side are given."""
+def outline(
+    ax: Axes, box: tuple[float, float, float, float], pixels: tuple[int, ...], cell: tuple[float, float, float]
+) -> None:
+    """Frame some pixels of a picture, as far as they are within it.
+
+    Arguments: their top, left, bottom and right; height and width of the picture; left, top and side of its place.
+    """
     from matplotlib.patches import Rectangle
 
     high, wide = pixels
     left, top, side = cell
     unit = side / max(high, wide)
-    x0, y0 = left + (side - wide * unit) / 2, top + (side - high * unit) / 2
-    first, last = np.clip([sides[0], sides[2]], 0, high), np.clip([sides[1], sides[3]], 0, wide)
+    first_row, last_row = np.clip([box[0], box[2]], 0, high) * unit + top + (side - high * unit) / 2
+    first_column, last_column = np.clip([box[1], box[3]], 0, wide) * unit + left + (side - wide * unit) / 2
     ax.add_patch(
-        Rectangle(
-            (x0 + last[0] * unit, y0 + first[0] * unit),
-            (last[1] - last[0]) * unit,
-            (first[1] - first[0]) * unit,
-            fill=False,
-            edgecolor=colour,
-            linewidth=1.3,
-            linestyle=(0, (3, 2)) if dashed else "solid",
-        )
-    )
+        Rectangle((first_column, first_row), last_column - first_column, last_row - first_row, fill=False,
+                  edgecolor=ORANGE, linewidth=1.3)
+    )  # fmt: skip
 
 
 def below(made: Sheet, top: float, height: float, left: float = 1.3) -> Axes:
-    """Return axes for a plot under the pictures, `top` below them."""
+    """Return axes for a plot under the pictures, `top` below them, `left` from the figure's edge."""
     wide, high = made.figure.get_size_inches()
     bottom = high - made.filled - top - height
-    return made.figure.add_axes((left / wide, bottom / high, (wide - left - 0.3) / wide, height / high))
+    return made.figure.add_axes((left / wide, bottom / high, (wide - left - 0.55) / wide, height / high))
 
 
 # Colours
@@ -154,7 +151,7 @@ def signed(value_HW: np.ndarray, most: float | None = None) -> np.ndarray:
 def for_and_against(value_HW: np.ndarray, picture_HW3: np.ndarray, most: float | None = None) -> np.ndarray:
     """Return what speaks for a class in blue and against it in orange, over its picture in pale grey, (H, W, 3)."""
     grey_HW = picture_HW3 @ np.array([0.299, 0.587, 0.114])
-    paper_HW3 = np.repeat((0.80 + 0.20 * grey_HW)[..., None], 3, axis=2)
+    paper_HW3 = np.repeat((0.87 + 0.13 * grey_HW)[..., None], 3, axis=2)
     share_HW = np.clip(value_HW / (most or _most(value_HW)), -1, 1)
     colour_HW3 = np.where(share_HW[..., None] > 0, np.array(house.rgb(BLUE)), np.array(house.rgb(ORANGE)))
     weight_HW1 = np.abs(share_HW)[..., None] ** 0.75
@@ -162,7 +159,7 @@ def for_and_against(value_HW: np.ndarray, picture_HW3: np.ndarray, most: float |
 
 
 def strength(value_HW: np.ndarray, most: float | None = None) -> np.ndarray:
-    """Return activations as colours, (H, W, 3): the stronger the darker a blue; where some are negative, as `signed`."""
+    """Return activations as colours, (H, W, 3): the stronger the darker a blue, and where any is below 0 orange."""
     if value_HW.min() < 0:
         return _coloured(value_HW, most, drawing.between(0.0, (ORANGE, BLUE)))
     from matplotlib.colors import LinearSegmentedColormap

@@ -13,11 +13,12 @@ from PIL import Image
 from torch import Tensor
 
 from hyperplane.explain import maps, moving, receptive, sheet
+from hyperplane.explain.evidence import percent
 from hyperplane.explain.moving import Film
 from hyperplane.explain.sheet import Cell
 from hyperplane.explain.vision import Seen, Stage, Vision, probabilities
 from hyperplane.tasks.blocks import figures as house
-from hyperplane.tasks.blocks.figures import BLUE, INK, ORANGE, PALE_BLUE, SOFT
+from hyperplane.tasks.blocks.figures import BLUE, INK, PALE_BLUE, SOFT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +61,7 @@ def _frames(
             stage = stages[number]
             if stage.field is not None:
                 box = stage.field.box(stage.height // 2, stage.width // 2)
-                sheet.outline(box, (picture_HW3.shape[0], picture_HW3.shape[1]), ax, _PICTURE, ORANGE)
+                sheet.outline(ax, box, picture_HW3.shape[:2], _PICTURE)
             _heading(ax, stage.name, f"{maps.counted(stage)} · each unit {receptive.told(stage)} pixels")
             _maps(ax, seen.maps[stage.name][0])
         else:
@@ -101,7 +102,7 @@ def _answer(ax: Axes, vision: Vision, seen: Seen) -> None:
         ax.text(left, y, house.shortened(vision.classes[k], 22), fontsize=11, color=INK, va="center")
         length = max(0.02, share * (wide - 2.7))
         ax.add_patch(Rectangle((left + 1.95, y - 0.13), length, 0.26, color=BLUE if row == 0 else PALE_BLUE))
-        ax.text(left + 2.03 + length, y, f"{100 * share:.3g} %", fontsize=10, color=SOFT, va="center")
+        ax.text(left + 2.03 + length, y, percent(share), fontsize=10, color=SOFT, va="center")
 
 
 def _strip(ax: Axes, names: Sequence[str], now: int) -> None:
