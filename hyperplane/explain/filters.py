@@ -54,9 +54,9 @@ def picture(filter_Chw: Tensor) -> np.ndarray:
 
 def compared(filter_NChw: Tensor, before_NChw: Tensor | None, seed: int = 0) -> dict[str, gabor.Fits]:
     """Return the fits by Gabor functions of the learned filters, of those before training, and of noise, by name."""
-    shape = tuple(filter_NChw.shape[1:])
-    random = gabor.noise(shape, RANDOM, generator(seed, "random filters"))
-    smooth = gabor.noise(shape, RANDOM, generator(seed, "smooth filters"), like=filter_NChw.cpu())
+    size = (filter_NChw.shape[-2], filter_NChw.shape[-1])
+    random = gabor.noise(size, RANDOM, generator(seed, "random filters"))
+    smooth = gabor.noise(size, RANDOM, generator(seed, "smooth filters"), like=filter_NChw)
     fits = {"learned": gabor.fit(filter_NChw)}
     if before_NChw is not None:
         fits["before training"] = gabor.fit(before_NChw)

@@ -55,27 +55,34 @@ class Fits:
     phase_N: Tensor
     """In radians, of the cosine: 0 is even, ±π/2 odd; 0 for Gaussian derivatives."""
     fitted_NChw: Tensor
-    """The functions themselves, as large as the filters."""
+    """The functions themselves, as large as the filters: of several channels, times the number of each."""
     share_N: Tensor
-    """Share of each filter's sum of squares that is explained, in [0, 1]."""
+    """Share of the sum of squares of each filter's mask that is explained, in [0, 1]."""
+
+
+def masks(filters: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mask of each filter (N, h, w) or (N, C, h, w), and the number of each channel that it comes with.
+
+    Of several channels they are the pair whose product is nearest to the filter, its first singular vectors; the
+    numbers, (N, C), have length 1. What is computed is in float64.
+    """
+    filter_NChw = filters.detach().double().cpu().reshape(len(filters), -1, *filters.shape[-2:])
+    left_NCR, value_NR, right_NRD = torch.linalg.svd(filter_NChw.flatten(2), full_matrices=False)
+    return (value_NR[:, :1] * right_NRD[:, 0]).reshape(-1, *filters.shape[-2:]), left_NCR[:, :, 0]
 
 
 def fit(filters: Tensor, family: Family = "gabor") -> Fits:
-    """Return the functions of a family that are nearest to filters (N, h, w) or (N, C, h, w), in float64.
+    """Return the functions of a family that are nearest to the masks of filters, (N, h, w) or (N, C, h, w).
 
-    Of several channels the function is one mask times one number for each channel: it is fitted to the first singular
-    vector, and the share counts what all channels hold. A filter of zeros has a share of 0.
+    A filter of zeros has a share of 0.
     """
-    filter_NChw = filters.detach().double().cpu().reshape(len(filters), -1, *filters.shape[-2:])
-    count, channels, high, wide = filter_NChw.shape
-    left_NCR, value_NR, right_NRD = torch.linalg.svd(filter_NChw.flatten(2), full_matrices=False)
-    mask_ND = value_NR[:, :1] * right_NRD[:, 0]
+    mask_Nhw, colour_NC = masks(filters)
+    count, high, wide = mask_Nhw.shape
+    mask_ND = mask_Nhw.flatten(1)
     best = _search(mask_ND, high, wide, family)
-    basis_NDA = best.basis
-    amplitude_NA, fitted_ND = _project(basis_NDA, mask_ND)
-    fitted_NCD = left_NCR[:, :, :1] * fitted_ND[:, None, :]
-    left_over_N = (filter_NChw.flatten(2) - fitted_NCD).square().sum((1, 2))
-    all_N = filter_NChw.square().sum((1, 2, 3))
+    amplitude_NA, fitted_ND = _project(best.basis, mask_ND)
+    all_N = mask_ND.square().sum(dim=1)
+    left_over_N = (mask_ND - fitted_ND).square().sum(dim=1)
     share_N = torch.where(all_N > 0, 1 - left_over_N / all_N.clamp_min(1e-300), 0.0).clamp(0, 1)
     x_N, y_N, direction_N, sigma_N, elongation_N, wavelength_N = best.geometry.T
     turned_N = torch.remainder(direction_N, 2 * math.pi) >= math.pi  # the same function, its sine the other way round
@@ -92,22 +99,21 @@ def fit(filters: Tensor, family: Family = "gabor") -> Fits:
         torch.remainder(direction_N, math.pi),
         wavelength_N,
         phase_N,
-        fitted_NCD.reshape(count, channels, high, wide),
+        (colour_NC[:, :, None] * fitted_ND[:, None]).reshape(count, -1, high, wide),
         share_N,
     )
 
 
-def noise(shape: tuple[int, ...], count: int, generator: torch.Generator, like: Tensor | None = None) -> Tensor:
-    """Return random filters (count, *shape) to compare with: white, or as smooth as those of `like`.
+def noise(size: tuple[int, int], count: int, generator: torch.Generator, like: Tensor | None = None) -> Tensor:
+    """Return random masks (count, h, w) to compare with: white, or as smooth as those of the filters `like`.
 
-    The latter have the mean power spectrum of `like` (N, C, h, w) at random phases, so that only what smoothness alone
-    explains is left.
+    The latter have the masks' mean power spectrum at random phases: only what smoothness alone explains is left.
     """
-    white = torch.randn(count, *shape, generator=generator, dtype=torch.float64)
+    white_Nhw = torch.randn(count, *size, generator=generator, dtype=torch.float64)
     if like is None:
-        return white
-    power = torch.fft.fft2(like.double()).abs().square().mean(dim=(0, 1))
-    return torch.fft.ifft2(torch.fft.fft2(white) * power.sqrt()).real
+        return white_Nhw
+    power_hw = torch.fft.fft2(masks(like)[0]).abs().square().mean(dim=0)
+    return torch.fft.ifft2(torch.fft.fft2(white_Nhw) * power_hw.sqrt()).real
 
 
 # The search

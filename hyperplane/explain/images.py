@@ -111,7 +111,7 @@ class Gallery:
             if before is not None and torch.equal(before.double(), filter_NChw.double().cpu()):
                 self._leave_out("Gabor fits", "the first layer's filters were not learned")
                 return
-        told = "Each filter beside the Gabor function nearest to it, and the share of its squares that this explains; "
+        told = "Each filter beside the Gabor function nearest to it, and the share of its mask that this explains; "
         told += "below, the same of random filters."
         self._draw("gabor", lambda: filters.fitted(filter_NChw, filters.compared(filter_NChw, before)), told)
 
