@@ -72,12 +72,10 @@ def neighbours(
     """
     rows: list[list[Cell | None]] = []
     for (query, truth), which_K in zip(queries, which_BK.tolist(), strict=True):
-        row: list[Cell | None] = [Cell(query, house.shortened(truth, 13), INK)]
+        row: list[Cell | None] = [Cell(query, truth, INK)]
         for n in which_K:
             name = classes[int(found.label_N[n])]
-            row.append(
-                Cell(picture(int(found.index_N[n])), house.shortened(name, 13), BLUE if name == truth else ORANGE)
-            )
+            row.append(Cell(picture(int(found.index_N[n])), name, BLUE if name == truth else ORANGE))
         rows.append(row)
     columns = ["held out", "nearest", *(f"no. {k}" for k in range(2, which_BK.shape[1] + 1))]
     with house.style():
@@ -93,10 +91,10 @@ def confused(answers: Answers, most: int, picture: Picture, classes: Sequence[st
         for true in (first, second):
             mine = [int(n) for n in which_N if answers.label_N[n] == true][:EXAMPLES]
             other = second if true == first else first
-            words = f"{house.shortened(classes[true], 13)}\nfor {house.shortened(classes[other], 11)}"
+            words = f"{classes[true]}\nfor {classes[other]}"
             row += [Cell(picture(n), words, ORANGE) for n in mine] + [None] * (EXAMPLES - len(mine))
         rows.append(row)
-        pair = [house.shortened(classes[k], 14) for k in (first, second)]
+        pair = [classes[first], classes[second]]
         names.append((" and " if len("".join(pair)) < 8 else "\nand ").join(pair) + f"\n{_times(len(which_N))}")
     with house.style():
         return sheet.sheet("Taken for each other most often", rows, names=names).figure

@@ -72,9 +72,8 @@ def draw(found: Sequence[Evidence], truths: Sequence[str], classes: Sequence[str
     rows: list[list[Cell | None]] = []
     for one, truth in zip(found, truths, strict=True):
         said = classes[one.said]
-        words = f"{house.shortened(said, 16)}, {percent(one.probability_K[one.said])}"
-        if said != truth:
-            words = f"{house.shortened(truth, 22)}\nsaid {words}"
+        sure = percent(one.probability_K[one.said])
+        words = f"{truth}\n{sure}" if said == truth else f"{truth}\nsaid {said}\n{sure}"
         rows.append(_row(one, words, BLUE if said == truth else ORANGE))
     with house.style():
         return sheet.sheet(title, rows, _columns(found), side=SIDE).figure

@@ -27,7 +27,8 @@ Family = Literal["gabor", "order 0", "order 1", "order 2"]
 """Gabor functions, or Gaussian derivatives of that order."""
 
 STARTS = {"gabor": 48, "order 0": 12, "order 1": 12, "order 2": 12}
-ITERATIONS = 60
+ITERATIONS, TRIED, KEPT = 60, 8, 8
+"""Of a fit at most; after how many all but so many of a mask's best starts are given up."""
 LEAST_DAMPING = 1e-8
 NARROWEST = 0.5
 """σ in pixels; a narrower Gaussian falls between them."""
@@ -145,7 +146,13 @@ def _search(mask_ND: Tensor, high: int, wide: int, family: Family) -> _Found:
     damping_M = torch.full_like(loss_M, 1e-2)
     identity_PP = torch.eye(found_MP.shape[1], dtype=torch.float64)
     going = torch.arange(len(found_MP))
-    for _ in range(ITERATIONS):
+    for iteration in range(ITERATIONS):
+        if iteration == TRIED:
+            kept_NK = loss_M.view(len(mask_ND), -1).topk(KEPT, dim=1, largest=False).indices
+            kept_M = (kept_NK + len(start_SP) * torch.arange(len(mask_ND))[:, None]).flatten()
+            going = going[torch.isin(going, kept_M)]
+            if not len(going):
+                break
         p_MP, target = found_MP[going], target_MD[going]
         jacobian_MDP = slope(p_MP, target)
         residual_MD = every(p_MP, target)

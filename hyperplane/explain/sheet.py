@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 5.6
-MARGIN, TITLE, HEAD, LINE = 0.1, 0.4, 0.24, 0.155
-"""Around all of it; of the title's line; of the columns' names; of a line of small words."""
-SMALL = 7.5
+MARGIN, TITLE, HEAD, NAMES, LINE = 0.1, 0.4, 0.24, 0.98, 0.155
+"""Around all of it; of the title's line; of the columns' names; of the rows' names; of a line of small words."""
+SMALL, LARGE = 7.5, 8.5
+"""Sizes of words, in points."""
+LETTER = 0.0078
+"""Width of a letter, in inches for each point of its size."""
 SMOOTH = 100
 """Pixels a side from which a picture is drawn smoothly; of smaller ones each pixel is seen."""
 
@@ -68,7 +71,7 @@ def sheet(
     from matplotlib.figure import Figure
 
     wide = max(map(len, rows), default=1)
-    left = MARGIN + (0.98 if any(names) else 0.0)
+    left = MARGIN + (NAMES if any(names) else 0.0)
     fitting = (WIDTH - left - MARGIN - gap * (wide - 1)) / wide
     side = min(side or fitting, fitting)
     under = [LINE * max((_lines(cell.below) for cell in row if cell), default=0) for row in rows]
@@ -80,7 +83,7 @@ def sheet(
     _limit(ax, high)
     ax.text(MARGIN, TITLE / 2 + 0.02, title, fontsize=11, fontweight="bold", color=INK, va="center")
     for column, name in enumerate(columns):
-        ax.text(left + column * (side + gap) + side / 2, TITLE + HEAD / 2 - 0.03, name, fontsize=8.5, color=SOFT,
+        ax.text(left + column * (side + gap) + side / 2, TITLE + HEAD / 2 - 0.03, name, fontsize=LARGE, color=SOFT,
                 ha="center", va="center")  # fmt: skip
     y = top
     for number, (row, words) in enumerate(zip(rows, under, strict=True)):
@@ -181,9 +184,16 @@ def _name(ax: Axes, y: float, side: float, name: str) -> None:
     first, _, rest = name.partition("\n")
     lines = rest.count("\n") + 1 if rest else 0
     middle = y + side / 2 - lines * LINE / 2
-    ax.text(MARGIN, middle, first, fontsize=8.5, color=INK, va="center")
+    ax.text(MARGIN, middle, _fitting(first, NAMES, LARGE), fontsize=LARGE, color=INK, va="center")
     if rest:
-        ax.text(MARGIN, middle + 0.09, rest, fontsize=SMALL, color=SOFT, va="top", linespacing=1.2)
+        ax.text(
+            MARGIN, middle + 0.09, _fitting(rest, NAMES, SMALL), fontsize=SMALL, color=SOFT, va="top", linespacing=1.2
+        )
+
+
+def _fitting(words: str, wide: float, size: float) -> str:
+    """Return lines of words with the middle of each that is too long left out."""
+    return "\n".join(house.shortened(line, int(wide / (LETTER * size))) for line in words.split("\n"))
 
 
 def _lines(words: str) -> int:
