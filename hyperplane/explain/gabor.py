@@ -21,7 +21,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.func import jacfwd, vmap
 
 Family = Literal["gabor", "order 0", "order 1", "order 2"]
 """Gabor functions, or Gaussian derivatives of that order."""
@@ -29,9 +28,11 @@ Family = Literal["gabor", "order 0", "order 1", "order 2"]
 STARTS = {"gabor": 48, "order 0": 12, "order 1": 12, "order 2": 12}
 ITERATIONS, TRIED, KEPT = 60, 8, 8
 """Of a fit at most; after how many all but so many of a mask's best starts are given up."""
-LEAST_DAMPING = 1e-8
-NARROWEST = 0.5
-"""σ in pixels; a narrower Gaussian falls between them."""
+LEAST_DAMPING, MOST_DAMPING = 1e-8, 1e6
+REACH = 0.6
+"""How far the middle may be from the filter's, in its sides."""
+NARROWEST, WIDEST = 0.5, 0.75
+"""σ at least, in pixels, as a narrower Gaussian falls between them; and at most, in sides."""
 ELONGATED = 3.0
 """The greatest elongation, and its inverse the least: Daugman's cells had 0.5 to 2."""
 
@@ -81,11 +82,11 @@ def fit(filters: Tensor, family: Family = "gabor") -> Fits:
     count, high, wide = mask_Nhw.shape
     mask_ND = mask_Nhw.flatten(1)
     best = _search(mask_ND, high, wide, family)
-    amplitude_NA, fitted_ND = _project(best.basis, mask_ND)
+    amplitude_NA, fitted_ND = best.share_MA, best.fitted_MD
     all_N = mask_ND.square().sum(dim=1)
     left_over_N = (mask_ND - fitted_ND).square().sum(dim=1)
     share_N = torch.where(all_N > 0, 1 - left_over_N / all_N.clamp_min(1e-300), 0.0).clamp(0, 1)
-    x_N, y_N, direction_N, sigma_N, elongation_N, wavelength_N = best.geometry.T
+    x_N, y_N, direction_N, sigma_N, elongation_N, wavelength_N = best.geometry_M6.T
     turned_N = torch.remainder(direction_N, 2 * math.pi) >= math.pi  # the same function, its sine the other way round
     phase_N = torch.zeros(count, dtype=torch.float64)
     if family == "gabor":
@@ -121,28 +122,27 @@ def noise(size: tuple[int, int], count: int, generator: torch.Generator, like: T
 
 
 @dataclass(frozen=True)
-class _Found:
-    geometry: Tensor
-    """(N, 6): x, y, direction, σ, elongation, wavelength."""
-    basis: Tensor
-    """(N, D, A)."""
+class _Functions:
+    """Functions of a family at given parameters, fitted to masks by their amplitudes."""
+
+    geometry_M6: Tensor
+    """x, y, direction, σ, elongation, wavelength."""
+    fitted_MD: Tensor
+    share_MA: Tensor
+    """Amplitudes."""
+    slope_MDP: Tensor
+    """How the functions change with the free parameters, less what a change of the amplitudes makes good (Kaufman 1975,
+    "A variable projection method for solving separable nonlinear least squares problems")."""
 
 
-def _search(mask_ND: Tensor, high: int, wide: int, family: Family) -> _Found:
+def _search(mask_ND: Tensor, high: int, wide: int, family: Family) -> _Functions:
     """Return the best of many starts for each mask."""
-    place_D2 = _pixels(high, wide)
+    place_D2, most = _pixels(high, wide), max(high, wide)
     start_SP = _starts(high, wide, family)
     length_N1 = mask_ND.norm(dim=1, keepdim=True).clamp_min(1e-300)
     target_MD = (mask_ND / length_N1).repeat_interleave(len(start_SP), dim=0)
     found_MP = start_SP.repeat(len(mask_ND), 1)
-    most = max(high, wide)
-
-    def residual(p_P: Tensor, target_D: Tensor) -> Tensor:
-        return target_D - _project(_basis(p_P[None], place_D2, most, family), target_D[None])[1][0]
-
-    every = vmap(residual)
-    slope = vmap(jacfwd(residual))
-    loss_M = every(found_MP, target_MD).square().sum(dim=1)
+    loss_M = _loss(_functions(found_MP, target_MD, place_D2, most, family), target_MD)
     damping_M = torch.full_like(loss_M, 1e-2)
     identity_PP = torch.eye(found_MP.shape[1], dtype=torch.float64)
     going = torch.arange(len(found_MP))
@@ -151,28 +151,27 @@ def _search(mask_ND: Tensor, high: int, wide: int, family: Family) -> _Found:
             kept_NK = loss_M.view(len(mask_ND), -1).topk(KEPT, dim=1, largest=False).indices
             kept_M = (kept_NK + len(start_SP) * torch.arange(len(mask_ND))[:, None]).flatten()
             going = going[torch.isin(going, kept_M)]
-            if not len(going):
-                break
+        if not len(going):
+            break
         p_MP, target = found_MP[going], target_MD[going]
-        jacobian_MDP = slope(p_MP, target)
-        residual_MD = every(p_MP, target)
-        normal_MPP = jacobian_MDP.mT @ jacobian_MDP
-        gradient_MP1 = jacobian_MDP.mT @ residual_MD[..., None]
-        damped_MPP = normal_MPP + damping_M[going, None, None] * identity_PP
-        trial_MP = p_MP - torch.linalg.solve_ex(damped_MPP, gradient_MP1).result[..., 0]
-        trial_M = every(trial_MP, target).square().sum(dim=1)
+        now = _functions(p_MP, target, place_D2, most, family)
+        normal_MPP = now.slope_MDP.mT @ now.slope_MDP + damping_M[going, None, None] * identity_PP
+        downhill_MP1 = now.slope_MDP.mT @ (target - now.fitted_MD)[..., None]
+        trial_MP = p_MP + torch.linalg.solve_ex(normal_MPP, downhill_MP1).result[..., 0]
+        trial_M = _loss(_functions(trial_MP, target, place_D2, most, family), target)
         better_M = trial_M < loss_M[going]
-        gain_M = (loss_M[going] - trial_M).where(better_M, 0.0)
+        slow_M = better_M & (loss_M[going] - trial_M < 1e-7 * loss_M[going])
         taken = going[better_M]
         found_MP[taken], loss_M[taken] = trial_MP[better_M], trial_M[better_M]
         damping_M[going] = (damping_M[going] * torch.where(better_M, 0.3, 4.0)).clamp_min(LEAST_DAMPING)
-        still_M = (damping_M[going] < 1e6) & (loss_M[going] > 1e-18) & ~(better_M & (gain_M < 1e-7 * loss_M[going]))
-        going = going[still_M]
-        if not len(going):
-            break
+        going = going[(damping_M[going] < MOST_DAMPING) & (loss_M[going] > 1e-18) & ~slow_M]
     best_N = loss_M.view(len(mask_ND), -1).argmin(dim=1)
     best_NP = found_MP.view(len(mask_ND), len(start_SP), -1)[torch.arange(len(mask_ND)), best_N]
-    return _Found(_geometry(best_NP, most, family), _basis(best_NP, place_D2, most, family))
+    return _functions(best_NP, mask_ND, place_D2, most, family)
+
+
+def _loss(functions: _Functions, target_MD: Tensor) -> Tensor:
+    return (target_MD - functions.fitted_MD).square().sum(dim=1)
 
 
 def _pixels(high: int, wide: int) -> Tensor:
@@ -198,45 +197,64 @@ def _starts(high: int, wide: int, family: Family) -> Tensor:
     return start_SP if family == "gabor" else start_SP[:, :5]
 
 
-def _geometry(p_MP: Tensor, most: float, family: Family) -> Tensor:
-    """Return x, y, direction, σ, elongation and wavelength, (M, 6), of free parameters: each kept within its bounds."""
-    x_M = most * 0.6 * torch.tanh(p_MP[:, 0] / 0.6)
-    y_M = most * 0.6 * torch.tanh(p_MP[:, 1] / 0.6)
-    sigma_M = _within(p_MP[:, 3], NARROWEST, 0.75 * most)
-    elongation_M = _within(p_MP[:, 4], 1 / ELONGATED, ELONGATED)
-    if family == "gabor":
-        wavelength_M = _within(p_MP[:, 5], 2.0, 4.0 * most)
-    else:
-        wavelength_M = torch.full_like(x_M, torch.inf)
-    return torch.stack([x_M, y_M, p_MP[:, 2], sigma_M, elongation_M, wavelength_M], dim=1)
-
-
-def _within(free_M: Tensor, low: float, high: float) -> Tensor:
-    """Return a number within bounds, evenly in its logarithm."""
-    middle, half = (math.log(high) + math.log(low)) / 2, (math.log(high) - math.log(low)) / 2
-    return torch.exp(middle + half * torch.tanh(free_M))
-
-
-def _basis(p_MP: Tensor, place_D2: Tensor, most: float, family: Family) -> Tensor:
-    """Return the functions whose amplitudes are free, (M, D, A)."""
-    x_M, y_M, direction_M, sigma_M, elongation_M, wavelength_M = _geometry(p_MP, most, family).unbind(dim=1)
-    x_MD, y_MD = place_D2[:, 0] - x_M[:, None], place_D2[:, 1] - y_M[:, None]
-    cosine_M1, sine_M1 = torch.cos(direction_M)[:, None], torch.sin(direction_M)[:, None]
+def _functions(p_MP: Tensor, target_MD: Tensor, place_D2: Tensor, most: float, family: Family) -> _Functions:
+    """Return the functions at free parameters, with the amplitudes that are best for the masks."""
+    # Geometry, and how it changes with the free parameters: each is kept within its bounds.
+    x_M1, y_M1 = (most * REACH * torch.tanh(p_MP[:, k, None] / REACH) for k in (0, 1))
+    direction_M1 = p_MP[:, 2, None]
+    sigma_M1, sigma_slope_M1 = _within(p_MP[:, 3, None], NARROWEST, WIDEST * most)
+    elongation_M1, elongation_slope_M1 = _within(p_MP[:, 4, None], 1 / ELONGATED, ELONGATED)
+    cosine_M1, sine_M1 = torch.cos(direction_M1), torch.sin(direction_M1)
+    x_MD, y_MD = place_D2[:, 0] - x_M1, place_D2[:, 1] - y_M1
     u_MD, v_MD = x_MD * cosine_M1 + y_MD * sine_M1, y_MD * cosine_M1 - x_MD * sine_M1
-    scaled_MD = u_MD / sigma_M[:, None]
-    bell_MD = torch.exp(-(scaled_MD.square() + (v_MD / (sigma_M * elongation_M)[:, None]).square()) / 2)
+    s_MD, t_MD = u_MD / sigma_M1, v_MD / (sigma_M1 * elongation_M1)
+    bell_MD = torch.exp(-(s_MD.square() + t_MD.square()) / 2)
+    # The functions whose amplitudes are free, and their derivatives along u.
+    wavelength_M1 = torch.full_like(x_M1, torch.inf)
     if family == "gabor":
-        angle_MD = 2 * math.pi * u_MD / wavelength_M[:, None]
-        return torch.stack([bell_MD * torch.cos(angle_MD), bell_MD * torch.sin(angle_MD)], dim=2)
-    along_MD = {"order 0": torch.ones_like(u_MD), "order 1": scaled_MD, "order 2": scaled_MD.square() - 1}[family]
-    return (bell_MD * along_MD)[..., None]
-
-
-def _project(basis_MDA: Tensor, target_MD: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the best amplitudes (M, A), and the functions with them (M, D)."""
+        wavelength_M1, wavelength_slope_M1 = _within(p_MP[:, 5, None], 2.0, 4.0 * most)
+        turn_M1 = 2 * math.pi / wavelength_M1
+        even_MD, odd_MD = torch.cos(turn_M1 * u_MD), torch.sin(turn_M1 * u_MD)
+        wave_MDA = torch.stack([even_MD, odd_MD], dim=2)
+        along_MDA = torch.stack([-turn_M1 * odd_MD, turn_M1 * even_MD], dim=2)
+    else:
+        wave_MD, steep_MD = {
+            "order 0": (torch.ones_like(s_MD), torch.zeros_like(s_MD)),
+            "order 1": (s_MD, torch.ones_like(s_MD)),
+            "order 2": (s_MD.square() - 1, 2 * s_MD),
+        }[family]
+        wave_MDA, along_MDA = wave_MD[..., None], (steep_MD / sigma_M1)[..., None]
+    basis_MDA = bell_MD[..., None] * wave_MDA
     length_M1A = (basis_MDA.square().sum(dim=1, keepdim=True) + 1e-24).sqrt()
     unit_MDA = basis_MDA / length_M1A
-    amount = unit_MDA.shape[2]
-    normal_MAA = unit_MDA.mT @ unit_MDA + 1e-9 * torch.eye(amount, dtype=unit_MDA.dtype)
-    share_MA1 = torch.linalg.solve(normal_MAA, unit_MDA.mT @ target_MD[..., None])
-    return (share_MA1 / length_M1A.mT)[..., 0], (unit_MDA @ share_MA1)[..., 0]
+    normal_MAA = unit_MDA.mT @ unit_MDA + 1e-9 * torch.eye(unit_MDA.shape[2], dtype=torch.float64)
+    weight_MA1 = torch.linalg.solve(normal_MAA, unit_MDA.mT @ target_MD[..., None])
+    share_MA1 = weight_MA1 / length_M1A.mT
+    fitted_MD = (unit_MDA @ weight_MA1)[..., 0]
+    # The chain rule, at these amplitudes.
+    rise_MD = bell_MD * (along_MDA @ share_MA1)[..., 0]
+    over_u_MD, over_v_MD = rise_MD - fitted_MD * s_MD / sigma_M1, -fitted_MD * t_MD / (sigma_M1 * elongation_M1)
+    moved_M1 = [most * (1 - torch.tanh(p_MP[:, k, None] / REACH).square()) for k in (0, 1)]
+    scaled_MD = fitted_MD * (s_MD.square() + t_MD.square())
+    if family != "gabor":
+        scaled_MD = scaled_MD - rise_MD * u_MD  # a derivative's wave widens with its bell
+    slopes = [
+        moved_M1[0] * (-cosine_M1 * over_u_MD + sine_M1 * over_v_MD),
+        moved_M1[1] * (-sine_M1 * over_u_MD - cosine_M1 * over_v_MD),
+        v_MD * over_u_MD - u_MD * over_v_MD,
+        sigma_slope_M1 * scaled_MD,
+        elongation_slope_M1 * fitted_MD * t_MD.square(),
+    ]
+    if family == "gabor":
+        slopes.append(-wavelength_slope_M1 * rise_MD * u_MD)
+    slope_MDP = torch.stack(slopes, dim=2)
+    slope_MDP = slope_MDP - unit_MDA @ torch.linalg.solve(normal_MAA, unit_MDA.mT @ slope_MDP)
+    geometry = (x_M1, y_M1, direction_M1, sigma_M1, elongation_M1, wavelength_M1)
+    return _Functions(torch.cat(geometry, dim=1), fitted_MD, share_MA1[..., 0], slope_MDP)
+
+
+def _within(free_M1: Tensor, low: float, high: float) -> tuple[Tensor, Tensor]:
+    """Return numbers within bounds, evenly in their logarithm, and how that logarithm changes with the free number."""
+    middle, half = (math.log(high) + math.log(low)) / 2, (math.log(high) - math.log(low)) / 2
+    bent_M1 = torch.tanh(free_M1)
+    return torch.exp(middle + half * bent_M1), half * (1 - bent_M1.square())

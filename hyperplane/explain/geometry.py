@@ -101,7 +101,7 @@ def _after(name: str, args: Any, kwargs: Any, fields: list[tuple[Tensor, Field]]
     if name == "conv2d":
         weight, stride, padding, dilation = (
             _given(args, kwargs, place, name, default)
-            for place, name, default in ((1, "weight", None), (3, "stride", 1), (4, "padding", 0), (6, "dilation", 1))
+            for place, name, default in ((1, "weight", None), (3, "stride", 1), (4, "padding", 0), (5, "dilation", 1))
         )
         kernel, dilation = _pair(weight.shape[-2:]), _pair(dilation)
         if padding == "same":
