@@ -14,7 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from hyperplane.explain import sheet
-from hyperplane.explain.attribution import grad_cam, integrated_gradients, occlusion, score_of
+from hyperplane.explain.attribution import STEPS, grad_cam, integrated_gradients, occlusion, score_of
 from hyperplane.explain.sheet import Cell
 from hyperplane.explain.vision import Vision, probabilities
 from hyperplane.tasks.blocks import figures as house
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 COLUMNS = ("the image", "occlusion", "integrated gradients", "Grad-CAM")
 OPERATIONS = 5e10
-"""That the occlusions of one image may take: about a second of one core."""
+"""That the occlusions of one image may take, and that its gradients: about a second of one core each."""
+LEAST_STEPS = 24
+"""Of integrated gradients, where a net takes long."""
 MOST_PLACES, LEAST_PLACES = 15, 6
 """Of the occluder along each axis."""
 SIDE = 1.3
@@ -56,7 +58,8 @@ def evidence(vision: Vision, image_CHW: Tensor) -> Evidence:
     score = score_of(vision, said)
     places = vision.afford(OPERATIONS, LEAST_PLACES**2, MOST_PLACES**2)
     window = max(1, round(min(image_CHW.shape[1:]) / 5))
-    gradients_CHW = integrated_gradients(score, image_CHW, vision.black()[0])
+    steps = vision.afford(OPERATIONS / 3, LEAST_STEPS, STEPS)  # a slope takes twice as much as the score
+    gradients_CHW = integrated_gradients(score, image_CHW, vision.black()[0], steps)
     return Evidence(
         vision.picture(image_CHW),
         said,

@@ -35,7 +35,7 @@ STAGES = 6
 """Of a net that has more, so many are drawn."""
 PATCH_STAGES = 3
 NEIGHBOURS, PAIRS = 6, 4
-SURVEYED, LEAST_SURVEYED, SURVEY_OPERATIONS = 5000, 64, 6e11
+SURVEYED, LEAST_SURVEYED, SURVEY_OPERATIONS = 4000, 64, 4e11
 """Training samples that are looked through, and the operations that this may take: some ten seconds of two cores."""
 AVERAGED, LEAST_AVERAGED, AVERAGE_OPERATIONS = 64, 4, 3e10
 """Images over which effective receptive fields are averaged, likewise for each stage."""
@@ -166,10 +166,8 @@ class Gallery:
             told = f"Of {len(survey.index_N):,} training images, the patches that excite a channel most, each as large "
             told += "as what its units see; grey lies beyond the edge."
             self._draw("patches", lambda: alike.patches(vision.some_stages(PATCH_STAGES), survey, train), told)
-        told = (
-            f"Of {len(survey.index_N):,} training images, those whose features (what the last layer reads) point most "
-        )
-        told += "nearly the same way; blue ones are of the same class, orange ones of another."
+        told = f"Of {len(survey.index_N):,} training images, those nearest in what the last layer reads, by direction; "
+        told += "blue ones are of the same class, orange ones of another."
         self._draw("neighbours", lambda: self._neighbours(source, answers, right + wrong, survey, train), told)
         if wrong:
             told = f"The pairs of classes that the net takes for each other most often among the {split} images."

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 5.6
-MARGIN, TITLE, HEAD, NAMES, LINE = 0.1, 0.4, 0.24, 0.98, 0.155
+MARGIN, TITLE, HEAD, NAMES, LINE = 0.1, 0.4, 0.24, 1.02, 0.165
 """Around all of it; of the title's line; of the columns' names; of the rows' names; of a line of small words."""
-SMALL, LARGE = 7.5, 8.5
+SMALL, LARGE = 8.0, 9.0
 """Sizes of words, in points."""
 LETTER = 0.0078
 """Width of a letter, in inches for each point of its size."""
