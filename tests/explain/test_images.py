@@ -83,10 +83,10 @@ def test_integrated_gradients_add_up_to_what_the_score_rises_by(net: str) -> Non
     seen = vision(api.net(net, shape=(1, 28, 28)).double(), (1, 28, 28), 10)
     image_CHW = torch.rand(1, 28, 28, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     score = score_of(seen, 4)
-    found_CHW = integrated_gradients(score, image_CHW, seen.black()[0], steps=300)
+    found_CHW = integrated_gradients(score, image_CHW, seen.black()[0], steps=150)
     with torch.no_grad():
         rise = (score(image_CHW[None]) - score(seen.black()))[0].item()
-    assert found_CHW.sum().item() == pytest.approx(rise, abs=2e-3 * max(1.0, abs(rise)))
+    assert found_CHW.sum().item() == pytest.approx(rise, abs=5e-3 * max(1.0, abs(rise)))
 
 
 def test_log_odds_are_those_of_the_probabilities() -> None:
@@ -353,10 +353,12 @@ def test_what_is_drawn_of_a_net_for_images(
     assert "prefers-reduced-motion" in page and page.count("data:image/svg+xml") >= len(drawn) - 1
 
 
-def test_the_same_folder_gives_the_same_figures(train: Callable[..., Path]) -> None:
+def test_the_same_picture_gives_the_same_figures(train: Callable[..., Path], tmp_path: Path) -> None:
     path = train("digits")
-    first = {file: file.read_bytes() for file in explain(path)}
-    assert {file: file.read_bytes() for file in explain(path)} == first
+    picture = tmp_path / "eight.png"
+    Image.fromarray(makers.noise((16, 16))).save(picture)
+    first = {file: file.read_bytes() for file in explain(path, [picture])}
+    assert {file: file.read_bytes() for file in explain(path, [picture])} == first and len(first) == 2
 
 
 def test_without_convolutions_what_is_left_is_drawn(train: Callable[..., Path]) -> None:

@@ -114,8 +114,8 @@ def learned(budget: Budget) -> Outcome:
             "cnn-filter-banks",
             budget.judged(bool((orders.mean(axis=0) > 0.02).all())),
             f"Of the masks, {orders.mean(axis=0)[0]:.0%}, {orders.mean(axis=0)[1]:.0%} and "
-            f"{orders.mean(axis=0)[2]:.0%} are described best by order 0, 1 and 2 and better than 99% of noise as smooth "
-            "is by any; the lower order counts where both explain as much to 2 points.",
+            f"{orders.mean(axis=0)[2]:.0%} are explained best by order 0, 1 and 2, and better than 99% of noise as "
+            "smooth by any; the lower order counts where both explain as much to 2 points.",
             Spread.of((100 * orders.min(axis=1)).tolist()),
             "% of the masks, of the rarest order",
             command,
