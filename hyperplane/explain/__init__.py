@@ -52,7 +52,7 @@ def explain(
         seen = view(subject)
         return _write(subject, "film", film.film(subject, seen), draw(subject, seen), png)
     gallery = Gallery(subject, vision, watch).all()
-    return _write(subject, "walk", gallery.walk, gallery.drawn | _slice(subject, vision, watch), png)
+    return _write(subject, "walk", gallery.walk, gallery.drawn | _slice(subject, watch), png)
 
 
 def write_worked(folder: Path, png: bool = False) -> list[Path]:
@@ -62,7 +62,7 @@ def write_worked(folder: Path, png: bool = False) -> list[Path]:
     return [file for name, figure in worked.figures().items() for file in _save(figure, folder / name, png)]
 
 
-def _slice(subject: Subject, vision: Vision, watch: Watch) -> Mapping[str, Drawn]:
+def _slice(subject: Subject, watch: Watch) -> dict[str, Drawn]:
     """Return the figures of a net for images on a slice through three samples; none where they would be coarse."""
     try:
         seen = view(subject)

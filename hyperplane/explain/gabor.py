@@ -210,7 +210,7 @@ def _functions(p_MP: Tensor, target_MD: Tensor, place_D2: Tensor, most: float, f
     s_MD, t_MD = u_MD / sigma_M1, v_MD / (sigma_M1 * elongation_M1)
     bell_MD = torch.exp(-(s_MD.square() + t_MD.square()) / 2)
     # The functions whose amplitudes are free, and their derivatives along u.
-    wavelength_M1 = torch.full_like(x_M1, torch.inf)
+    wavelength_M1, wavelength_slope_M1 = torch.full_like(x_M1, torch.inf), torch.zeros_like(x_M1)
     if family == "gabor":
         wavelength_M1, wavelength_slope_M1 = _within(p_MP[:, 5, None], 2.0, 4.0 * most)
         turn_M1 = 2 * math.pi / wavelength_M1

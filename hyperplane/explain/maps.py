@@ -35,7 +35,8 @@ def draw(picture_HW3: np.ndarray, title: str, stages: Sequence[Stage], maps: Map
     Arguments: the image in [0, 1]; what it is; the stages; their maps of this image, (1, C, h, w).
     """
     rows: list[list[Cell | None]] = [[Cell(picture_HW3)]]
-    rows += [[Cell(sheet.strength(one)) for one in strongest(maps[stage.name][0], COLUMNS)] for stage in stages]
+    for stage in stages:
+        rows.append([Cell(sheet.strength(one)) for one in strongest(maps[stage.name][0], COLUMNS)])
     names = ["the image\n" + size(picture_HW3.shape[:2])]
     names += [f"{stage.name}\n{stage.channels} of {size((stage.height, stage.width))}" for stage in stages]
     with house.style():

@@ -109,7 +109,10 @@ class Vision:
         image_BCHW = self.black()
         with torch.no_grad(), Watched(image_BCHW) as watched:
             maps = self.see(image_BCHW).maps
-        return tuple(Stage(name, *value.shape[1:], watched.field(value)) for name, value in maps.items())
+        return tuple(
+            Stage(name, value.shape[1], value.shape[2], value.shape[3], watched.field(value))
+            for name, value in maps.items()
+        )
 
     def some_stages(self, most: int) -> tuple[Stage, ...]:
         """Return at most so many stages: the first, the last, and evenly some between."""

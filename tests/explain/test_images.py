@@ -169,15 +169,15 @@ def test_published_receptive_fields(net: str, shape: tuple[int, int, int], sizes
 
 
 def test_a_unit_of_one_convolution_uses_what_it_sees() -> None:
-    net = nn.Sequential(nn.Conv2d(1, 2, 5, padding=2), nn.Flatten(), nn.Linear(2 * 144, 3))
-    nn.init.constant_(net[0].weight, 1.0)
+    convolution = nn.Conv2d(1, 2, 5, padding=2)
+    nn.init.constant_(convolution.weight, 1.0)
 
     class Plain(nn.Module):
         """A net that has no taps."""
 
         def __init__(self) -> None:
             super().__init__()
-            self.layers = net
+            self.layers = nn.Sequential(convolution, nn.Flatten(), nn.Linear(2 * 144, 3))
 
         def forward(self, x: Tensor, taps: Any = None) -> Tensor:
             """Return (B, 3)."""
