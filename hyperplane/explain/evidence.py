@@ -117,6 +117,4 @@ def _columns(found: Sequence[Evidence]) -> Sequence[str]:
 
 def percent(share: float) -> str:
     """Return a probability for people."""
-    if share < 1e-4:
-        return "under 0.01 %"
-    return f"{100 * share:.3g} %" if share < 0.995 else f"{100 * share:.4g} %"
+    return "under 0.1 %" if share < 5e-4 else "100 %" if share > 0.9995 else f"{100 * share:.1f} %"

@@ -216,7 +216,8 @@ class Gallery:
         """Draw what the net says of given pictures and why, and their maps; return it."""
         if not self.vision.stages:
             self._leave_out("feature maps and Grad-CAM", "the net has no maps")
-        for position, name in enumerate(encoded.names):
+        for position, place in enumerate(encoded.names):
+            name = place.replace("\\", "/").rpartition("/")[2]
             image_1CHW = encoded.read(position, position + 1)[self.subject.description.input].to(self.vision.like)
             file = self._free(f"given-{_plain(name)}")
             told = f"{name}: what the net says of it, and which pixels speak for that (blue) and against it (orange)."
@@ -247,8 +248,7 @@ class Gallery:
 
 
 def _plain(name: str) -> str:
-    """Return a picture's name as that of a file: letters, digits and dashes, without its folder and ending."""
-    stem = name.replace("\\", "/").rpartition("/")[2]
-    stem = stem.rpartition(".")[0] or stem
+    """Return a picture's name as that of a file: letters, digits and dashes, without its ending."""
+    stem = name.rpartition(".")[0] or name
     kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in stem).strip("-")
     return kept[:40].rstrip("-") or "picture"
