@@ -87,9 +87,7 @@ def draw_given(one: Evidence, name: str, classes: Sequence[str]) -> Figure:
     order = np.argsort(-one.probability_K, kind="stable")[:LIKELIEST].tolist()
     with house.style():
         bars = 0.24 * len(order)
-        made = sheet.sheet(
-            house.shortened(name, 60), [_row(one, "", INK)], _columns([one]), side=SIDE, more=bars + 0.15
-        )
+        made = sheet.sheet(name, [_row(one, "", INK)], _columns([one]), side=SIDE, more=bars + 0.15)
         ax = sheet.below(made, 0.08, bars, left=1.75)
         share_L = one.probability_K[order]
         ax.barh(range(len(order)), share_L, 0.62, color=[BLUE] + [PALE_BLUE] * (len(order) - 1))

@@ -81,7 +81,9 @@ def sheet(
     ax = figure.add_axes((0, 0, 1, 1))
     ax.axis("off")
     _limit(ax, high)
-    ax.text(MARGIN, TITLE / 2 + 0.02, title, fontsize=11, fontweight="bold", color=INK, va="center")
+    ax.text(
+        MARGIN, TITLE / 2 + 0.02, _fitting(title, WIDTH, 12), fontsize=11, fontweight="bold", color=INK, va="center"
+    )
     for column, name in enumerate(columns):
         ax.text(left + column * (side + gap) + side / 2, TITLE + HEAD / 2 - 0.03, name, fontsize=LARGE, color=SOFT,
                 ha="center", va="center")  # fmt: skip
