@@ -109,10 +109,8 @@ def place(ax: Axes, cell: Cell, x: float, y: float, side: float, tall: float = 1
     extent = (left, left + width, top + height, top)
     ax.imshow(np.clip(cell.picture, 0, 1), extent=extent, aspect="auto", interpolation=how)
     if cell.below:
-        under = y + side * tall + 0.035
-        ax.text(
-            x + side / 2, under, cell.below, fontsize=SMALL, color=cell.colour, ha="center", va="top", linespacing=1.15
-        )
+        words, under = _fitting(cell.below, side, SMALL), y + side * tall + 0.035
+        ax.text(x + side / 2, under, words, fontsize=SMALL, color=cell.colour, ha="center", va="top", linespacing=1.15)
 
 
 def outline(
