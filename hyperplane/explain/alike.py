@@ -83,16 +83,14 @@ def neighbours(
 
 
 def confused(answers: Answers, most: int, picture: Picture, classes: Sequence[str]) -> Figure:
-    """Draw the pairs of classes that are taken for each other most often, with examples of both ways round."""
+    """Draw the pairs of classes that are taken for each other most often, with examples of both and their true class."""
     rows: list[list[Cell | None]] = []
     names: list[str] = []
     for first, second, which_N in answers.confused(most):
         row: list[Cell | None] = []
         for true in (first, second):
             mine = [int(n) for n in which_N if answers.label_N[n] == true][:EXAMPLES]
-            other = second if true == first else first
-            words = f"{classes[true]}\nfor {classes[other]}"
-            row += [Cell(picture(n), words, ORANGE) for n in mine] + [None] * (EXAMPLES - len(mine))
+            row += [Cell(picture(n), classes[true], ORANGE) for n in mine] + [None] * (EXAMPLES - len(mine))
         rows.append(row)
         pair = [classes[first], classes[second]]
         names.append((" and " if len("".join(pair)) < 8 else "\nand ").join(pair) + f"\n{_times(len(which_N))}")

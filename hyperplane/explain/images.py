@@ -170,7 +170,8 @@ class Gallery:
         told += "blue ones are of the same class, orange ones of another."
         self._draw("neighbours", lambda: self._neighbours(source, answers, right + wrong, survey, train), told)
         if wrong:
-            told = f"The pairs of classes that the net takes for each other most often among the {split} images."
+            told = f"The pairs of classes taken for each other most often among the {split} images; "
+            told += "under each image its true class, while the net said the other."
             self._draw("confused", lambda: alike.confused(answers, PAIRS, held, vision.classes), told)
         else:
             self._leave_out("the most confused pairs", f"of the {split} images none is wrong")
