@@ -83,7 +83,7 @@ def neighbours(
 
 
 def confused(answers: Answers, most: int, picture: Picture, classes: Sequence[str]) -> Figure:
-    """Draw the pairs of classes that are taken for each other most often, with examples of both and their true class."""
+    """Draw the pairs of classes that are taken for each other most often, with wrong samples of both."""
     rows: list[list[Cell | None]] = []
     names: list[str] = []
     for first, second, which_N in answers.confused(most):
