@@ -87,9 +87,15 @@ class Run:
             return said[0] if Path(x).is_file() and self.trained.description.kind == "image" else said
         return next(predict.predict(self.trained, predict.read(self.trained, _as_bytes(cast(Any, x))))).said
 
-    def explain(self, *, png: bool = False) -> list[Path]:
-        """Draw what the net learned, into the run's folder `explain`, and return the files; `png` as well as SVG."""
-        return explain.explain(self.path, png)
+    def explain(
+        self, *pictures: str | Path, png: bool = False, watch: explain.Watch = lambda event: None
+    ) -> list[Path]:
+        """Draw what the net learned, into the run's folder `explain`, and return the files; `png` as well as SVG.
+
+        With pictures, for a net that sorts images: why it says what of these. `watch` is told what is drawn, and what
+        is left out and why.
+        """
+        return explain.explain(self.path, [Path(picture) for picture in pictures], png, watch)
 
     def evaluate(self, data: str | None = None, *, split: Split | None = None) -> dict[str, Measured]:
         """Return every metric over a split of the run's own data, or of other labelled data of the same kind."""

@@ -1,19 +1,24 @@
-"""Draw what a trained net learned: its boundary, hyperplanes, regions, surface, and a film of its training."""
+"""Draw what a trained net learned: boundary and hyperplanes, or filters, maps, and what it sees in images."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from hyperplane.cli.blocks.arguments import parse
 from hyperplane.errors import UserError
 
-DESCRIPTION = """Draw what a trained net learned, into its run folder and its report.
+if TYPE_CHECKING:
+    from hyperplane.explain import Drawing, LeftOut
+
+DESCRIPTION = """Draw what a trained net learned, into its run folder and its report; or why it says what of pictures.
 
 $ hyperplane explain runs/points-region
+$ hyperplane explain runs/mnist
+$ hyperplane explain runs/pets photo.jpg
 $ hyperplane explain --worked figures"""
 
 
@@ -23,6 +28,8 @@ class Explain:
 
     run: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="RUN")] = None
     """A run folder."""
+    pictures: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="PICTURE ...")] = ()
+    """Pictures, or folders of them, to explain instead: for nets that sort images."""
     png: bool = False
     """Write each figure as PNG as well as SVG."""
     worked: Path | None = None
@@ -39,11 +46,19 @@ def main(arguments: list[str]) -> int:
     from hyperplane.cli.blocks.screen import console, write_line
     from hyperplane.runs.folder import RunFolder
 
-    with console().status("drawing"):
+    terminal = console()
+    with terminal.status("drawing") as status:
+
+        def tell(event: Drawing | LeftOut) -> None:
+            if isinstance(event, explain.Drawing):
+                status.update(f"drawing {event.what}")
+            else:
+                terminal.print(f"note: without {event.what}: {event.why}", style="yellow")
+
         if asked.worked is not None:
             files = explain.write_worked(asked.worked, asked.png)
         elif asked.run is not None:
-            files = [*explain.explain(asked.run, asked.png), RunFolder(asked.run).report]
+            files = [*explain.explain(asked.run, asked.pictures, asked.png, tell), RunFolder(asked.run).report]
         else:
             raise UserError("explain: found no run folder; name one, such as: hyperplane explain runs/points-region")
     for path in files:

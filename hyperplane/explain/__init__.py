@@ -1,13 +1,21 @@
-"""What a trained net learned, as pictures: where it decides, how sure it is, its hyperplanes, its linear regions."""
+"""What a trained net learned, as pictures: where it decides, its hyperplanes and regions, what it sees in images."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hyperplane import data
+from hyperplane.data import Encoded
+from hyperplane.errors import UserError
 from hyperplane.explain import film, worked
-from hyperplane.explain.gallery import draw
-from hyperplane.explain.subject import load, view
+from hyperplane.explain.gallery import Drawn, draw
+from hyperplane.explain.images import Drawing, Gallery, LeftOut, Watch
+from hyperplane.explain.levels import GRID
+from hyperplane.explain.moving import Film
+from hyperplane.explain.subject import Subject, load, view
+from hyperplane.explain.vision import Vision
 from hyperplane.runs import atomic, report
 from hyperplane.runs.records import Explained
 from hyperplane.tasks.blocks import figures as house
@@ -15,35 +23,36 @@ from hyperplane.tasks.blocks import figures as house
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+__all__ = ["Drawing", "LeftOut", "Watch", "explain", "write_worked"]
+
+MOST_GIVEN = 24
+"""Pictures that one call explains."""
 _PNG_DOTS = 200
 
 
-def explain(path: str | Path, png: bool = False) -> list[Path]:
+def explain(
+    path: str | Path, pictures: Sequence[Path] = (), png: bool = False, watch: Watch = lambda event: None
+) -> list[Path]:
     """Draw what the net of a run folder learned, into its folder `explain` and its report, and return the files.
 
     Nets of two inputs are drawn on their plane, of one input along it, with a film of their training where the run kept
-    one; all others on a slice through three samples of the training data. Arguments: the run folder; whether to write
-    each figure as PNG as well as SVG.
-    Raises UserError for a folder that holds no finished run, and for nets whose slice needs data that are gone.
+    one; nets that sort images by their filters, maps and samples; all others, and these too where that takes little, on
+    a slice through three samples of the training data. Arguments: the run folder; pictures, or folders of them, to
+    explain instead, for a net that sorts images; whether to write each figure as PNG as well as SVG; who is told of
+    what is drawn and of what is left out. Raises UserError for a folder that holds no finished run, for pictures that
+    cannot be read, and for nets whose slice needs data that are gone.
     """
     subject = load(path)
-    seen = view(subject)
-    folder = subject.folder.explained
-    with atomic.explained(folder):
-        folder.mkdir(exist_ok=True)
-    written: list[Path] = []
-    told: list[Explained] = []
-    if (shot := film.film(subject, seen)) is not None:
-        written.append(folder / "film.webp")
-        atomic.write_bytes(written[-1], shot.encoded)
-        atomic.write_bytes(folder / "film-end.webp", shot.still)
-        told.append(Explained("film.webp", shot.caption, "film-end.webp"))
-    for name, drawn in draw(subject, seen).items():
-        written += _save(drawn.figure, folder / name, png)
-        told.append(Explained(f"{name}.svg", drawn.caption))
-    subject.folder.write_explained(told)
-    report.write(subject.folder.path)
-    return written
+    vision = Vision.of(subject)
+    if pictures:
+        encoded = _read(subject, vision, pictures)
+        assert vision is not None, "pictures of other nets are refused"
+        return _write(subject, "", None, Gallery(subject, vision, watch).given(encoded).drawn, png, added=True)
+    if vision is None:
+        seen = view(subject)
+        return _write(subject, "film", film.film(subject, seen), draw(subject, seen), png)
+    gallery = Gallery(subject, vision, watch).all()
+    return _write(subject, "walk", gallery.walk, gallery.drawn | _slice(subject, watch), png)
 
 
 def write_worked(folder: Path, png: bool = False) -> list[Path]:
@@ -51,6 +60,57 @@ def write_worked(folder: Path, png: bool = False) -> list[Path]:
     with atomic.explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return [file for name, figure in worked.figures().items() for file in _save(figure, folder / name, png)]
+
+
+def _slice(subject: Subject, watch: Watch) -> dict[str, Drawn]:
+    """Return the figures of a net for images on a slice through three samples; none where they would be coarse."""
+    try:
+        seen = view(subject)
+    except UserError:
+        return {}  # its samples are gone, which was told
+    if seen.grid < GRID // 2:
+        watch(LeftOut("the slice through three samples", "the net takes too long for a fine grid"))
+        return {}
+    watch(Drawing("a slice"))
+    return draw(subject, seen)
+
+
+def _read(subject: Subject, vision: Vision | None, pictures: Sequence[Path]) -> Encoded:
+    """Return pictures as inputs of the net; raises UserError where they are none, too many, or not for this net."""
+    if vision is None:
+        described = subject.description
+        raise UserError(
+            f"{subject.folder.path}: was trained on {described.name} ({described.kind}), expected one of images "
+            f"where pictures are given; type: hyperplane explain {subject.folder.path}"
+        )
+    encoded = data.encode(list(pictures), subject.description)
+    if len(encoded) > MOST_GIVEN:
+        raise UserError(f"explain: found {len(encoded):,} pictures, expected at most {MOST_GIVEN}; name fewer of them")
+    return encoded
+
+
+def _write(
+    subject: Subject, name: str, moving: Film | None, drawn: Mapping[str, Drawn], png: bool, added: bool = False
+) -> list[Path]:
+    """Write figures into the run's folder and its report, in place of those that are listed or added to them."""
+    folder = subject.folder.explained
+    with atomic.explained(folder):
+        folder.mkdir(exist_ok=True)
+    written: list[Path] = []
+    told: list[Explained] = []
+    if moving is not None:
+        written.append(folder / f"{name}.webp")
+        atomic.write_bytes(written[-1], moving.encoded)
+        atomic.write_bytes(folder / f"{name}-end.webp", moving.still)
+        told.append(Explained(f"{name}.webp", moving.caption, f"{name}-end.webp"))
+    for file, one in drawn.items():
+        written += _save(one.figure, folder / file, png)
+        told.append(Explained(f"{file}.svg", one.caption))
+    new = {one.file for one in told}
+    kept = [one for one in subject.folder.read_explained() if one.file not in new] if added else []
+    subject.folder.write_explained([*kept, *told])
+    report.write(subject.folder.path)
+    return written
 
 
 def _save(figure: Figure, place: Path, png: bool) -> list[Path]:

@@ -1,14 +1,13 @@
 """The film of training: what a small net was at some 40 steps, from its first weights to those that were kept.
 
-Frames are drawn over one background that is laid out once, so that a frame costs what moves in it. The file is an
-animated WebP, which every browser shows as a picture. Shapes: N samples, K outputs, F frames.
+Frames are drawn over one background that is laid out once, so that a frame costs what moves in it.
+Shapes: N samples, K outputs, F frames.
 """
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,8 @@ from torch import Tensor
 
 from hyperplane.contracts import Batch
 from hyperplane.engine import snapshots
-from hyperplane.explain import gallery, panels
+from hyperplane.explain import gallery, moving, panels
+from hyperplane.explain.moving import Film
 from hyperplane.explain.subject import Subject, View, renewed
 from hyperplane.tasks.blocks import figures as house
 from hyperplane.tasks.blocks.figures import BLUE, INK, PALE_BLUE, SOFT
@@ -27,22 +27,8 @@ from hyperplane.tasks.blocks.figures import BLUE, INK, PALE_BLUE, SOFT
 DPI = 100
 FRAME_MS, LAST_MS = 140, 2000
 """How long a frame is seen, and the last one."""
-QUALITIES, MOST_BYTES = (76, 66, 54, 40), 1_300_000
-"""Of WebP, tried in order, and how large the file may become."""
 MOST_SAMPLES = 5000
 """That the loss of a frame is measured on, evenly among all."""
-
-
-@dataclass(frozen=True)
-class Film:
-    """An animated picture, and what to say of it."""
-
-    encoded: bytes
-    """WebP."""
-    still: bytes
-    """Its last frame, WebP as well."""
-    caption: str
-    frames: int
 
 
 @dataclass(frozen=True)
@@ -75,22 +61,7 @@ def film(subject: Subject, seen: View) -> Film | None:
         _put(subject, final)
     told = f"The net at {len(found)} moments of its training, early ones close together; the dot goes along its loss."
     told += gallery.rest(subject.description.target_names)
-    still = io.BytesIO()
-    pictures[-1].save(still, "webp", quality=QUALITIES[0])
-    return Film(_encoded(pictures), still.getvalue(), told, len(pictures))
-
-
-def _encoded(pictures: Sequence[Image.Image]) -> bytes:
-    """Return an animated WebP, of the best quality that is small enough."""
-    duration = [FRAME_MS] * (len(pictures) - 1) + [LAST_MS]
-    file = io.BytesIO()
-    for quality in QUALITIES:
-        file = io.BytesIO()
-        pictures[0].save(file, "webp", save_all=True, append_images=pictures[1:], loop=0, quality=quality, method=2,
-                         duration=duration)  # fmt: skip
-        if file.tell() <= MOST_BYTES:
-            break
-    return file.getvalue()
+    return moving.film(pictures, [FRAME_MS] * (len(pictures) - 1) + [LAST_MS], told)
 
 
 def _weights(subject: Subject) -> dict[str, Tensor]:

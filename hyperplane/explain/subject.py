@@ -138,7 +138,7 @@ def _view(subject: Subject, direction_ED: np.ndarray, origin_D: np.ndarray, plan
         said = [_evaluate(net, origin_D + part_BE @ direction_ED, shape) for part_BE in parts]
         return np.concatenate(said) * scale_K + shift_K
 
-    return View(plane, function, None, direction_ED, origin_D, where, _grid(_operations(net, shape)))
+    return View(plane, function, None, direction_ED, origin_D, where, _grid(operations(net, shape)))
 
 
 @torch.no_grad()
@@ -149,17 +149,17 @@ def _evaluate(net: nn.Module, x_BD: np.ndarray, shape: tuple[int, ...]) -> np.nd
 
 
 @torch.no_grad()
-def _operations(net: nn.Module, shape: tuple[int, ...]) -> int:
-    """Return how many operations one sample takes."""
+def operations(net: nn.Module, shape: tuple[int, ...]) -> int:
+    """Return how many operations one sample of a shape takes."""
     counter = FlopCounterMode(display=False)
     with counter:
         net(torch.zeros(1, *shape).to(next(net.parameters())))
     return counter.get_total_flops()
 
 
-def _grid(operations: int) -> int:
+def _grid(count: int) -> int:
     """Return how fine a grid may be of a function that takes so many operations a point."""
-    return next((points for points in (GRID, 161, 81, 41) if points**2 * operations <= _MOST_OPERATIONS), 21)
+    return next((points for points in (GRID, 161, 81, 41) if points**2 * count <= _MOST_OPERATIONS), 21)
 
 
 @dataclass(frozen=True)

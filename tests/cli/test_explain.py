@@ -7,6 +7,7 @@ from pathlib import Path
 from hyperplane import api
 from hyperplane.cli import main
 from hyperplane.recipe import DataRecipe, NetRecipe, Recipe, TrainingRecipe
+from tests.cli.commands import Command
 
 
 def test_draws_into_the_run_folder_and_names_the_files(empty_folder: Path, capsys):
@@ -44,3 +45,21 @@ def test_a_folder_that_is_no_run_is_named(empty_folder: Path, capsys):
     assert main(["explain", "."]) == 2
     told = capsys.readouterr().err
     assert told.startswith("error: ") and told.count("\n") == 1
+
+
+def test_a_run_of_images_and_given_pictures(place: Path, hyperplane: Command) -> None:
+    answer = hyperplane("explain", "runs/pets", "one.png")
+    assert answer.status == 0
+    assert [Path(line).stem for line in answer.out.splitlines()] == ["given-one", "given-one-maps", "report"]
+    assert "given-one" in Path("runs/pets/explain/figures.json").read_text()
+    refused = hyperplane("explain", "runs/pets", "animals.csv")
+    assert refused.status == 2 and "animals.csv" in refused.err and refused.err.count("\n") == 1
+    refused = hyperplane("explain", "runs/animals", "one.png")
+    assert refused.status == 2 and "expected one of images" in refused.err and refused.err.count("\n") == 1
+
+
+def test_what_is_left_out_is_told(place: Path, hyperplane: Command) -> None:
+    Path("pets").rename("elsewhere")
+    answer = hyperplane("explain", "runs/pets")
+    assert answer.status == 0 and "filters.svg" in answer.out and "neighbours" not in answer.out
+    assert "without all that needs images: pets is gone or has changed" in answer.err

@@ -19,7 +19,7 @@ from hyperplane import api
 from hyperplane.engine import snapshots
 from hyperplane.engine.events import Event, Explaining, Finished, Unexplained
 from hyperplane.errors import UserError
-from hyperplane.explain import explain, film, panels
+from hyperplane.explain import explain, film, moving, panels
 from hyperplane.explain.subject import load, view
 from hyperplane.recipe import DataRecipe, NetRecipe, Recipe, TrainingRecipe
 
@@ -80,7 +80,7 @@ def test_a_frame_for_each_moment(train: Train) -> None:
     frames = _frames(shot.encoded)
     assert len(frames) == shot.frames == len(kept) <= snapshots.MOST
     assert all(frame.size == (960, 500) for frame in frames)
-    assert len(shot.encoded) < film.MOST_BYTES
+    assert len(shot.encoded) < moving.MOST_BYTES
     moved = np.abs(np.asarray(frames[0], float) - np.asarray(frames[-1], float)).mean()
     assert moved > 3, "nothing moves"
     still = Image.open(io.BytesIO(shot.still)).convert("RGB")
