@@ -40,11 +40,16 @@ def fold(net: nn.Module, x: Tensor) -> Folded:
     pairs = _pairs(net, x)
     if not pairs:
         return Folded(net, 0)
-    net = copy.deepcopy(net)
+    net = twin(net)
     for convolution, normalisation in pairs:
         _take_in(net.get_submodule(convolution), net.get_submodule(normalisation))  # pyright: ignore[reportArgumentType]
         net.set_submodule(normalisation, nn.Identity())
     return Folded(net.eval(), len(pairs))
+
+
+def twin(net: nn.Module) -> nn.Module:
+    """Return a copy of a net's modules, for some to be replaced; the tensors are the net's own."""
+    return copy.deepcopy(net, {id(tensor): tensor for tensor in (*net.parameters(), *net.buffers())})
 
 
 class _Uses(TorchFunctionMode):

@@ -63,6 +63,8 @@ def fits(module: nn.Module) -> bool:
         and module.groups == 1
         and module.padding in ((0, 0), (1, 1))
         and module.padding_mode == "zeros"
+        and module.weight.dtype is torch.float32
+        and module.weight.device.type == "cpu"
         and module.in_channels % LANES == module.out_channels % LANES == 0
     )
 
@@ -74,12 +76,8 @@ class Winograd(nn.Module):
         """Pack the weights of a layer that `fits`."""
         super().__init__()
         self.padding, self.outputs = int(layer.padding[0]), layer.out_channels
-        self.register_buffer("panel", pack(layer.weight, dtype), persistent=False)
-        bias_K = torch.zeros(self.outputs) if layer.bias is None else layer.bias.detach()
-        self.register_buffer("bias_K", bias_K.float(), persistent=False)
-
-    panel: Tensor
-    bias_K: Tensor
+        self.panel = pack(layer.weight, dtype)  # no buffers: a change of the net's number type leaves them alone
+        self.bias_K = torch.zeros(self.outputs) if layer.bias is None else layer.bias.detach().clone()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, K, H, W), or two rows and columns less without padding."""
