@@ -84,6 +84,8 @@ def predict(
         if net is None:
             x = batch[trained.description.input]
             x = x if compiled else fast.enough(x, one.flops)
+            if compiled:
+                tell("trying the ways and compiling, which may take a minute")
             classes = bool(trained.description.classes)
             found = fast.race(model.net, x, precision, classes=classes, timed=timed, compiled=compiled)
             net = found.net

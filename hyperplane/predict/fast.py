@@ -2,7 +2,7 @@
 
 The ways, each with what the one before it has: batch normalisation folded, images channels last; 3×3 convolutions by
 Winograd's filtering; the whole compiled by torch. In float32 they differ from the plain net in the last digits; in
-bfloat16, which is for those who ask for it, in the third.
+bfloat16, which is for those who ask for it, in the third. benchmarks/inference.py measures them.
 
 The choice is a race, so that two runs may differ in those digits. Hence few samples, counted in operations, are always
 left to the plain net, and whatever else was chosen is told.
@@ -124,8 +124,8 @@ def race(net: nn.Module, x: Tensor, number: Number, *, classes: bool, timed: boo
     """Try the ways on inputs, batch first and placed as the net's are, and return the fastest that agrees with the net.
 
     `classes`: whether the outputs are logits. Without `timed` the first way that agrees is taken, and nothing that has
-    to be built is tried; in float32 that is the plain net. With `compiled` torch's compiler is tried too, for batches of
-    this size.
+    to be built is tried; in float32 that is the plain net. With `compiled` torch's compiler is tried too, for batches
+    of this size.
     """
     dtype = getattr(torch, number)
     plain = Tried("plain", 0.0, 0.0, None, 0.0)
@@ -142,6 +142,8 @@ def race(net: nn.Module, x: Tensor, number: Number, *, classes: bool, timed: boo
         tried[way.name] = held = _held(way, x, said, ROUNDED if dtype is torch.bfloat16 else EXACT, classes)
         if not held.why:
             running.append(way)
+            if not timed:
+                break
     seconds = _seconds([Way(plain.name, net), *running], x) if timed else {}
     timed_ways = [_timed(one, seconds) for one in tried.values()]
     winner = Way(plain.name, net) if dtype is torch.float32 or not running else running[0]
@@ -160,6 +162,8 @@ def ways(net: nn.Module, x: Tensor, dtype: torch.dtype, *, built: bool, compiled
     simple = best = _Cast(copy.deepcopy(last).to(dtype), dtype) if prefix else last
     if prefix or folded.count:
         yield Way(", ".join(said), simple)
+    if prefix:
+        yield Way(", ".join([f"{prefix} by autocast", *said[1:]]), _Autocast(last, dtype))
     layers = [name for name, module in last.named_modules() if winograd.fits(module)]
     if built and layers:
         why = winograd.why_not(dtype)
@@ -185,6 +189,18 @@ class _Cast(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x.to(self.dtype)).to(x.dtype)
+
+
+class _Autocast(nn.Module):
+    """A net whose matrix products and convolutions are in another number type: for one with operations that have none."""
+
+    def __init__(self, net: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.net, self.dtype = net, dtype
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, self.dtype):
+            return self.net(x).to(x.dtype)
 
 
 class _Compiled(nn.Module):

@@ -53,7 +53,7 @@ def twin(net: nn.Module) -> nn.Module:
 
 
 class _Uses(TorchFunctionMode):
-    """Counts the operations that make a tensor of each tensor, and keeps all of them, so that no `id` is taken twice."""
+    """Counts the operations that make a tensor of each tensor; keeps all of them, so that no two have the same `id`."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -91,9 +91,7 @@ def pack(weight_KChw: Tensor, dtype: torch.dtype) -> Tensor:
     In bfloat16 two channels lie side by side.
     """
     outputs, channels = weight_KChw.shape[:2]
-    rows = [
-        [power / _norm(point) for power in (1.0, point, point * point)] for point in POINTS
-    ] + [[0.0, 0.0, 1.0]]
+    rows = [[power / _norm(point) for power in (1.0, point, point * point)] for point in POINTS] + [[0.0, 0.0, 1.0]]
     g_63 = torch.tensor(rows, dtype=torch.float64)
     u_PCK = torch.einsum("ia,kcab,jb->ijck", g_63, weight_KChw.double(), g_63).reshape(36, channels, outputs)
     u_PCK = F.pad(u_PCK, (0, -outputs % PANEL))

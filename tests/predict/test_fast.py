@@ -115,16 +115,14 @@ def test_without_scale_and_with_a_bias() -> None:
         assert found.count == 1 and apart(found.net(x), net(x)) < 1e-5
 
 
-compiles = pytest.mark.skipif(
-    isinstance(winograd.library(), str), reason=f"needs a C++ compiler: {winograd.library()}"
-)
+compiles = pytest.mark.skipif(isinstance(winograd.library(), str), reason=f"needs a C++ compiler: {winograd.library()}")
 
 
 @compiles
 @torch.no_grad()
 @pytest.mark.parametrize(
     ("batch", "channels", "outputs", "high", "wide", "padding"),
-    [(1, 16, 16, 1, 1, 1), (2, 16, 48, 5, 9, 1), (3, 48, 32, 14, 14, 1), (2, 32, 80, 7, 4, 0), (5, 512, 256, 8, 8, 1)],
+    [(1, 16, 16, 1, 1, 1), (2, 16, 48, 5, 9, 1), (3, 48, 32, 14, 14, 1), (2, 32, 80, 7, 4, 0), (10, 512, 256, 8, 8, 1)],
 )
 def test_winograd_is_the_convolution(
     batch: int, channels: int, outputs: int, high: int, wide: int, padding: int
@@ -135,7 +133,7 @@ def test_winograd_is_the_convolution(
     exact = F.conv2d(x.double(), layer.weight.double(), bias, padding=padding).float()
     assert winograd.fits(layer)
     said = winograd.Winograd(layer, torch.float32)(x)
-    assert said.shape == exact.shape and apart(said, exact) < 2e-5
+    assert said.shape == exact.shape and apart(said, exact) < 5e-5
     assert said.is_contiguous(memory_format=torch.channels_last)
     if winograd.why_not(torch.bfloat16) is None:
         halved = winograd.Winograd(layer, torch.bfloat16)(x.bfloat16())
@@ -171,7 +169,7 @@ def small() -> nn.Module:
 def test_ways_agree_with_the_plain_net() -> None:
     net, x = small(), images(8, 3, 16, 16).contiguous(memory_format=torch.channels_last)
     found = fast.race(net, x, "float32", classes=True, timed=True, compiled=False)
-    assert [way.name for way in found.tried][0] == "folded, channels last"
+    assert found.tried[0].name == "folded, channels last"
     assert all(way.seconds > 0 and way.difference <= fast.EXACT and not way.why for way in found.tried)
     with torch.no_grad():
         assert apart(found.net(x), net(x)) <= fast.EXACT
@@ -224,10 +222,10 @@ def test_a_wrong_way_is_refused_and_the_next_taken(
 
 
 def test_bfloat16_must_keep_the_classes(monkeypatch: pytest.MonkeyPatch) -> None:
-    net, x = nn.Identity(), torch.tensor([[1.0, 1.001], [3.0, -3.0]])
+    net, x = nn.Identity(), torch.tensor([[1.001, 1.0], [3.0, -3.0]])
     flipped = nn.Linear(2, 2, bias=False)
     flipped.weight.data = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    flipped.register_forward_hook(lambda m, given, said: said + torch.tensor([0.002, 0.0]))
+    flipped.register_forward_hook(lambda _m, _given, said: torch.add(said, torch.tensor([-0.002, 0.0])))
     monkeypatch.setattr(fast, "ways", lambda *_, **__: iter([fast.Way("flipped", flipped)]))
     found = fast.race(net, x, "bfloat16", classes=True, timed=False, compiled=False)
     assert found.winner == "plain" and "50% of the samples keep their class" in found.sentences()[0]

@@ -128,7 +128,7 @@ T = TypeVar("T")
 
 
 def counted(what: str, items: Iterable[T], total: int) -> Iterator[T]:
-    """Yield the items, and draw how many of them are done where standard output, which would show it, goes elsewhere."""
+    """Yield the items; where standard output goes to a file, draw on the terminal how many of them are done."""
     if sys.stdout.isatty() or not sys.stderr.isatty():
         yield from items
         return
