@@ -192,7 +192,7 @@ class _Cast(nn.Module):
 
 
 class _Autocast(nn.Module):
-    """A net whose matrix products and convolutions are in another number type: for one with operations that have none."""
+    """A net of which matrix products and convolutions alone are in another number type."""
 
     def __init__(self, net: nn.Module, dtype: torch.dtype) -> None:
         super().__init__()

@@ -173,12 +173,11 @@ def test_predict_goes_on_past_what_cannot_be_read(place: Path, hyperplane: Comma
 
 def test_predict_in_bfloat16_says_how_near_it_is(place: Path, hyperplane: Command) -> None:
     plain = hyperplane("predict", "runs/pets", "pets", "--json")
-    assert not plain.err and plain.out == hyperplane("predict", "runs/pets", "pets", "--json", "--speed", "plain").out
+    assert not plain.err, "few samples are left to the plain net"
     answer = hyperplane("predict", "runs/pets", "pets", "--json", "--precision", "bfloat16")
-    assert re.match(
-        r"predict: refused bfloat16, .*: it failed .*\npredict: bfloat16 by autocast, .*largest difference of an output \d\.\de-0\d, \d+% keep their class",
-        answer.err,
-    )
+    refused, used = answer.err.splitlines()
+    assert refused.startswith("predict: refused bfloat16, channels last: it failed (")
+    assert re.match(r"predict: bfloat16 by autocast, .* of an output \d\.\de-0\d, \d+% keep their class", used)
     near = zip(_objects(answer), _objects(plain), strict=True)
     assert all(one["probabilities"] == pytest.approx(other["probabilities"], abs=0.1) for one, other in near)
 
