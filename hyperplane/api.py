@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import torch
 from PIL import Image, ImageOps
 from torch import nn
 
@@ -23,6 +25,7 @@ from hyperplane.engine.events import Event, Explaining, Finished, Unexplained, W
 from hyperplane.engine.precision import choose
 from hyperplane.errors import UserError
 from hyperplane.predict.cost import Cost, measure
+from hyperplane.predict.fast import Number, Race, Speed, race
 from hyperplane.predict.imported import import_weights as import_weights
 from hyperplane.recipe import DataRecipe, HardwareRecipe, Recipe
 from hyperplane.runs.compare import Comparison
@@ -74,18 +77,35 @@ class Run:
         """Return the path of the report."""
         return self.trained.folder.report
 
-    def predict(self, x: Sample | Sequence[Sample]) -> Any:
+    def predict(
+        self,
+        x: Sample | Sequence[Sample],
+        *,
+        speed: Speed = "auto",
+        precision: Number = "float32",
+        tell: Callable[[str], None] = print,
+    ) -> Any:
         """Return what the net says of a sample, or a list of it for several.
 
         A sample is a file, an encoded picture's bytes, a PIL image, an array of pixels (H, W) or (H, W, C) uint8, or a
         row as a mapping from column to value. A folder or a table holds several, and gives a list.
+
+        `speed`: plain for the net as it was trained, most for the fastest way to the same outputs that this machine has
+        (to 1e-4, or what bfloat16, a `precision`, keeps), auto for that where there are so many samples that it pays.
+        `tell` is told of a way that is not the plain net.
         """
+        how: dict[str, Any] = {"speed": speed, "precision": precision, "tell": tell}
+        pictures = self.trained.description.kind == "image"
         if isinstance(x, list | tuple):
-            return [self.predict(one) for one in x]
-        if isinstance(x, str | Path):
-            said = [p.said for p in predict.predict(self.trained, predict.read(self.trained, [Path(x)]))]
-            return said[0] if Path(x).is_file() and self.trained.description.kind == "image" else said
-        return next(predict.predict(self.trained, predict.read(self.trained, _as_bytes(cast(Any, x))))).said
+            if not (x and pictures and all(isinstance(one, str | Path) and Path(one).is_file() for one in x)):
+                return [self.predict(one, **how) for one in x]
+            inputs, several = [Path(cast(Any, one)) for one in x], True
+        elif isinstance(x, str | Path):
+            inputs, several = [Path(x)], not (Path(x).is_file() and pictures)
+        else:
+            inputs, several = _as_bytes(cast(Any, x)), False
+        said = [one.said for one in predict.predict(self.trained, predict.read(self.trained, inputs), **how)]
+        return said if several else said[0]
 
     def explain(
         self, *pictures: str | Path, png: bool = False, watch: explain.Watch = lambda event: None
@@ -252,8 +272,27 @@ def cost(
         net = nets.build(net, shape, example["outputs"])
     if shape is None:
         raise UserError("cost: found no shape, which a net of your own needs; type: cost(net, (1, 28, 28))")
-    hardware = recipe_file.parse({"device": device}, HardwareRecipe, "hardware")
-    return measure(net, shape, batch, choose(hardware, net))
+    return measure(net, shape, batch, choose(_hardware(device), net))
+
+
+def ways(
+    net: nn.Module, shape: tuple[int, ...], *, batch: int = 16, precision: Number = "float32", device: str = "auto"
+) -> Race:
+    """Return the ways to a net's outputs, timed and held against the plain net, for random inputs of this shape.
+
+    The shape is that of one input; the batch the number of samples that are timed together.
+    """
+    placed = choose(_hardware(device), net)
+    net = copy.deepcopy(net).eval()
+    placed.settle(net)
+    chance = torch.Generator().manual_seed(0)
+    x = torch.randn(batch, *shape, generator=chance).to(placed.device)
+    x = x.contiguous(memory_format=placed.memory_format) if x.ndim == 4 else x
+    return race(net, x, precision, classes=True, timed=True, compiled=True)
+
+
+def _hardware(device: str) -> HardwareRecipe:
+    return recipe_file.parse({"device": device}, HardwareRecipe, "hardware")
 
 
 _PNG_MODES = ("1", "L", "LA", "I;16", "P", "RGB", "RGBA")

@@ -5,12 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
 from hyperplane.cli.blocks.arguments import parse
 from hyperplane.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from hyperplane.predict.fast import Race, Tried
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,8 @@ class Cost:
     """Samples at once, for the times; 64, or fewer for a large net on a CPU, where it is left out."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to measure."""
+    ways: bool = False
+    """Compare the ways to predict with it as well: folded, by Winograd's filtering, compiled, in bfloat16."""
     json: bool = False
     """Write one JSON object to standard output."""
 
@@ -49,6 +56,7 @@ def main(arguments: list[str]) -> int:
 
     from hyperplane import api, discovery
     from hyperplane.cli.blocks.screen import write_line
+    from hyperplane.runs.records import finite
 
     if (Path(asked.net) / "recipe.json").is_file():
         trained = api.load(asked.net).trained
@@ -58,8 +66,11 @@ def main(arguments: list[str]) -> int:
         shape = asked.shape or example["shape"]
         net = api.net(asked.net, classes=asked.outputs or example["outputs"], shape=shape)
     found = api.cost(net, shape, batch=asked.batch, device=asked.device)
+    how: dict[str, Any] = {"batch": found.batch, "device": asked.device}
+    races = [api.ways(net, shape, precision=number, **how) for number in ("float32", "bfloat16") if asked.ways]
     if asked.json:
-        write_line(json.dumps(dataclasses.asdict(found)))
+        tried = {"ways": [dataclasses.asdict(way) for way in _ways(races)]} if asked.ways else {}
+        write_line(json.dumps(finite({**dataclasses.asdict(found), **tried})))
         return 0
     table = Table(box=None, pad_edge=False, show_header=False, title=f"{asked.net} for inputs of {shape}")
     table.title_justify, table.title_style = "left", "bold"
@@ -72,8 +83,36 @@ def main(arguments: list[str]) -> int:
     table.add_row(f"forward, batch of {found.batch}", f"{found.forward_ms:.2f} ms")
     table.add_row(f"forward and backward, batch of {found.batch}", f"{found.step_ms:.2f} ms")
     table.add_row("measured on", found.hardware)
-    Console(highlight=False, markup=False).print(table)
+    say = Console(highlight=False, markup=False).print
+    say(table)
+    if asked.ways:
+        say("")
+        say(_compared(races, found.batch))
+        for missing in {way.name: way for one in races for way in one.missing}.values():
+            say(f"no {missing.name}: {missing.why}")
     return 0
+
+
+def _ways(races: list[Race]) -> list[Tried]:
+    return [races[0].plain, *(way for one in races for way in one.tried)]
+
+
+def _compared(races: list[Race], batch: int) -> Table:
+    """Return the ways side by side."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, title=f"ways to predict, batch of {batch}")
+    table.title_justify, table.title_style = "left", "bold"
+    for column in ("way", "ms", "x plain", "largest difference"):
+        table.add_column(column, justify="left" if column == "way" else "right")
+    for one in races:
+        for way in [one.plain, *one.tried] if one is races[0] else one.tried:
+            if way.why:
+                table.add_row(way.name, "", "", f"refused: {way.why}")
+            else:
+                faster = one.plain.seconds / way.seconds
+                table.add_row(way.name, f"{way.seconds * 1000:.2f}", f"{faster:.2f}", f"{way.difference:.1e}")
+    return table
 
 
 def _size(count: float) -> str:

@@ -31,12 +31,11 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch, taps: dict[str, Tensor] | None = None) -> Output:
         """Return the task's output for a batch."""
-        return self.task(self.net if self.training else self.seeing, batch, taps)
+        return self.task(self.net if self.training else self.looking(self.net), batch, taps)
 
-    @property
-    def seeing(self) -> nn.Module:
-        """Return what predicts: the net, or the mean of what it says of several views."""
-        return self.net if self.views == "one" else SeveralViews(self.net, self.views)
+    def looking(self, net: nn.Module) -> nn.Module:
+        """Return what predicts with the net, or with another that computes the same: it, or its mean over the views."""
+        return net if self.views == "one" else SeveralViews(net, self.views)
 
     @property
     def judge(self) -> Task:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,11 @@ from hyperplane.engine.parallel import Processes
 from hyperplane.engine.trained import Trained, load
 from hyperplane.engine.training import judged
 from hyperplane.errors import UserError
+from hyperplane.predict import cost, fast
+from hyperplane.predict.fast import Number, Speed
+
+AT_ONCE = 256
+"""Samples that go through a net together, at most."""
 
 __all__ = ["Evaluated", "Predicted", "Trained", "evaluate", "load", "predict", "read"]
 
@@ -55,14 +60,40 @@ def read(trained: Trained, inputs: Sequence[Path] | bytes) -> data.Encoded:
 
 
 @torch.no_grad()
-def predict(trained: Trained, encoded: data.Encoded) -> Iterator[Predicted]:
-    """Yield what the net says of each sample, in order; raises UserError for one that cannot be decoded."""
-    model = trained.model
-    for batch in encoded.batches():
-        batch = trained.precision.place(batch)
-        said = model.judge.decode(model.judge.predict(model.seeing, batch).cpu())
-        for index, one in zip(batch.index_B.tolist(), said, strict=True):
-            yield Predicted(encoded.names[index], one)
+def predict(
+    trained: Trained,
+    encoded: data.Encoded,
+    *,
+    speed: Speed = "auto",
+    precision: Number = "float32",
+    bad: Callable[[UserError], None] | None = None,
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> Iterator[Predicted]:
+    """Yield what the net says of each sample, in order.
+
+    Arguments: which faster ways to the same outputs may be tried, and in which numbers (`predict.fast`); who is told of
+    a sample that cannot be read, which is then left out (None: its UserError is raised); who is told of the way.
+    """
+    model, place = trained.model, trained.precision
+    shape = trained.description.shapes[trained.description.input]
+    one = cost.look(model.net, shape, place) if len(encoded) > 1 else cost.Pass(0, 0)
+    timed, compiled = fast.worth(speed, one.flops * len(encoded))
+    net = None
+    for batch in encoded.batches(one.at_once(place.device, AT_ONCE), bad):
+        batch = place.place(batch)
+        if net is None:
+            x = batch[trained.description.input]
+            x = x if compiled else fast.enough(x, one.flops)
+            if compiled:
+                tell("trying the ways and compiling, which may take a minute")
+            classes = bool(trained.description.classes)
+            found = fast.race(model.net, x, precision, classes=classes, timed=timed, compiled=compiled)
+            net = found.net
+            for sentence in found.sentences() if timed or precision != "float32" else ():
+                tell(sentence)
+        said = model.judge.decode(model.judge.predict(model.looking(net), batch).cpu())
+        for index, told in zip(batch.index_B.tolist(), said, strict=True):
+            yield Predicted(encoded.names[index], told)
 
 
 def evaluate(

@@ -19,8 +19,14 @@ REPEATS = 15
 """Timed passes at most, after a third as many to warm up; the median is told."""
 SECONDS = 4.0
 """After which no further pass is begun, once one was timed."""
-BATCH, BATCH_FLOPS = 64, 2 * 10**11
-"""Samples at once where the caller leaves it open; on a CPU fewer, so that a forward pass has no more operations."""
+BATCH = 64
+"""Samples that are timed at once where the caller leaves it open, or fewer for a large net."""
+PASS_FLOPS = {"cpu": 2 * 10**11, "cuda": 2 * 10**13}
+"""Operations of a forward pass at most, by device: a second or two."""
+PASS_BYTES = {"cpu": 2**29, "cuda": 2**32}
+"""Of the activations that a forward pass holds at once, at most."""
+HELD = 4
+"""Largest activations that are there at once: a layer's input and output, what goes around it, and room to work in."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +51,52 @@ class Cost:
     """Device and threads."""
 
 
-def measure(net: nn.Module, shape: tuple[int, ...], batch: int | None, precision: Precision) -> Cost:
-    """Return what a net costs for inputs of `shape` (without the batch axis) at a batch size; None chooses it.
+@dataclass(frozen=True)
+class Pass:
+    """What one sample's forward pass takes."""
 
-    Operations are counted by torch's own counter, over matrix products and convolutions.
+    flops: int
+    """Floating-point operations, over matrix products and convolutions."""
+    largest: int
+    """Bytes of the largest activation."""
+
+    def at_once(self, device: torch.device, most: int) -> int:
+        """Return how many samples a forward pass may hold, by its operations and its memory; 1 to `most`."""
+        by_time = PASS_FLOPS[device.type] // max(1, self.flops)
+        by_memory = PASS_BYTES[device.type] // max(1, HELD * self.largest)
+        return max(1, min(most, by_time, by_memory))
+
+
+@torch.no_grad()
+def look(net: nn.Module, shape: tuple[int, ...], precision: Precision) -> Pass:
+    """Return what a forward pass takes of a net in evaluation mode that is in its place, for inputs of `shape`.
+
+    Operations are counted by torch's own counter.
     """
+    dtype = torch.float64 if precision.dtype is torch.float64 else torch.float32
+    x = torch.zeros(1, *shape, device=precision.device, dtype=dtype)
+    largest = x.nbytes
+
+    def seen(_module: nn.Module, _given: object, made: object) -> None:
+        nonlocal largest
+        largest = max(largest, made.nbytes) if isinstance(made, torch.Tensor) else largest
+
+    hooks = [module.register_forward_hook(seen) for module in net.modules()]
+    try:
+        with FlopCounterMode(display=False) as counter:
+            net(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return Pass(counter.get_total_flops(), largest)
+
+
+def measure(net: nn.Module, shape: tuple[int, ...], batch: int | None, precision: Precision) -> Cost:
+    """Return what a net costs for inputs of `shape` (without the batch axis) at a batch size; None chooses it."""
     net = copy.deepcopy(net)  # the caller's keeps its mode, its gradients and its place
     net.to(precision.device, memory_format=precision.memory_format)  # pyright: ignore[reportCallIssue]
-    net.eval()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        net(torch.zeros(1, *shape, device=precision.device))
-    flops = counter.get_total_flops()
-    if batch is None:
-        batch = BATCH if precision.device.type != "cpu" else max(1, min(BATCH, BATCH_FLOPS // max(1, flops)))
+    found = look(net.eval(), shape, precision)
+    batch = batch or found.at_once(precision.device, BATCH)
     x = torch.randn(batch, *shape, device=precision.device, generator=torch.Generator(precision.device).manual_seed(0))
     if x.ndim == 4:
         x = x.contiguous(memory_format=precision.memory_format)
@@ -90,7 +129,7 @@ def measure(net: nn.Module, shape: tuple[int, ...], batch: int | None, precision
     return Cost(
         parameters=sum(p.numel() for p in weights_list),
         parameter_bytes=sum(p.numel() * p.element_size() for p in weights_list),
-        flops=flops,
+        flops=found.flops,
         activation_bytes=sum(kept.values()) // batch,
         batch=batch,
         forward_ms=forward_ms,

@@ -157,6 +157,31 @@ def test_predict_pictures(place: Path, hyperplane: Command) -> None:
     assert all(one["probability"] == max(one["probabilities"].values()) for one in said)
 
 
+def test_predict_goes_on_past_what_cannot_be_read(place: Path, hyperplane: Command) -> None:
+    (place / "new").mkdir()
+    for name, content in {"a.png": _digit(), "b.png": b"no picture", "c.png": _digit(), "d.png": b""}.items():
+        (place / "new" / name).write_bytes(content)
+    answer = hyperplane("predict", "runs/digits", "new", "missing.png")
+    assert answer.status == 2
+    assert [line.split("\t")[0] for line in answer.out.splitlines()] == ["new/a.png", "new/c.png"]
+    *named, count = answer.err.splitlines()
+    assert [line.split(": ")[:2] for line in named] == [
+        ["error", name] for name in ("new/b.png", "new/d.png", "missing.png")
+    ]
+    assert count == "error: 3 of 5 samples could not be read, named above"
+
+
+def test_predict_in_bfloat16_says_how_near_it_is(place: Path, hyperplane: Command) -> None:
+    plain = hyperplane("predict", "runs/pets", "pets", "--json")
+    assert not plain.err, "few samples are left to the plain net"
+    answer = hyperplane("predict", "runs/pets", "pets", "--json", "--precision", "bfloat16")
+    refused, used = answer.err.splitlines()
+    assert refused.startswith("predict: refused bfloat16, channels last: it failed (")
+    assert re.match(r"predict: bfloat16 by autocast, .* of an output \d\.\de-0\d, \d+% keep their class", used)
+    near = zip(_objects(answer), _objects(plain), strict=True)
+    assert all(one["probabilities"] == pytest.approx(other["probabilities"], abs=0.1) for one, other in near)
+
+
 def test_predict_numbers(place: Path, hyperplane: Command) -> None:
     hyperplane(*["train", "animals.csv", "--target", "weight", "--task", "regression", "--epochs", "1", "--name", "w"])
     line = hyperplane("predict", "runs/w", "animals.csv").out.splitlines()[0]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from hyperplane.contracts import Measured, Metric
@@ -124,6 +125,19 @@ def metrics_table(metrics: Mapping[str, Measured], kinds: Sequence[Metric], capt
         interval = "–" if math.isnan(m.low) else f"{shown(m.low, kind)} – {shown(m.high, kind)}"
         table.add_row(kind.name.replace("_", " "), shown(m.value, kind), interval)
     return table
+
+
+T = TypeVar("T")
+
+
+def counted(what: str, items: Iterable[T], total: int) -> Iterator[T]:
+    """Yield the items; where standard output goes to a file, draw on the terminal how many of them are done."""
+    if sys.stdout.isatty() or not sys.stderr.isatty():
+        yield from items
+        return
+    columns = (TextColumn(what), BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
+    with Progress(*columns, console=console(), transient=True, redirect_stdout=False) as progress:
+        yield from progress.track(items, total=total)
 
 
 def write_line(text: str) -> None:

@@ -30,10 +30,34 @@ class Encoded:
     def __len__(self) -> int:
         return len(self.names)
 
-    def batches(self, size: int = 256) -> Iterator[Batch]:
-        """Yield the samples in order, at most `size` at a time; `index_B` holds positions in `names`."""
+    def batches(self, size: int, bad: Callable[[UserError], None] | None = None) -> Iterator[Batch]:
+        """Yield the samples in order, at most `size` at a time; `index_B` holds positions in `names`.
+
+        One that cannot be read is told to `bad` and left out; where there is none, its UserError is raised.
+        """
         for first in range(0, len(self), size):
-            yield self.read(first, min(first + size, len(self)))
+            last = min(first + size, len(self))
+            try:
+                batch = self.read(first, last)
+            except UserError:
+                if bad is None:
+                    raise
+                batch = self._good(range(first, last), bad)
+            if batch is not None:
+                yield batch
+
+    def _good(self, which: range, bad: Callable[[UserError], None]) -> Batch | None:
+        """Return those of these samples that can be read, each tried alone; None where there is none."""
+        good: list[Batch] = []
+        for index in which:
+            try:
+                good.append(self.read(index, index + 1))
+            except UserError as error:
+                bad(error)
+        if not good:
+            return None
+        fields = {name: torch.cat([one.fields[name] for one in good]) for name in good[0].fields}
+        return Batch(fields, torch.cat([one.index_B for one in good]))
 
     def batch(self) -> Batch:
         """Return all samples at once."""

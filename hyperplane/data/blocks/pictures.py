@@ -146,12 +146,10 @@ def encoding(mean: Iterable[float], std: Iterable[float]) -> dict:
 def encode(inputs: Sequence[Path] | bytes, description: Description) -> Encoded:
     """Return new pictures as inputs of a net trained on what `description` describes; they are read when asked for.
 
-    `inputs`: picture files and folders of them, or the bytes of one picture. Raises UserError where there is none,
-    and for a file that is no picture.
+    `inputs`: picture files and folders of them, or the bytes of one picture. Raises UserError where there is none;
+    reading raises it for a file that is no picture.
     """
     places, names, notes = _gather(inputs)
-    for place in places:
-        read_header(place)
     shape, how = description.shapes[description.input], description.encoding
 
     def read_some(first: int, last: int) -> Batch:
