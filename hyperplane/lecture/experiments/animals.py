@@ -1,9 +1,9 @@
 """Animal or not: 60 images, one each second, and how many steps of feedback a net takes to decide.
 
-The net is the one with feedback in the manner of CORnet (`nets/cornet.py`); its step of time is one pass of feedback. It
-learns from the training pictures of tiny-imagenet-20, ten classes of animals and ten of other things, and is judged on
-those that are held out. Where steps are told as milliseconds, it is assumed that one step is one loop of the 60 ms that
-the lecture quotes for the brain's recurrent circuit; nothing here measures that.
+The net is the one with feedback in the manner of CORnet (`nets/cornet.py`); its step of time is one pass of feedback.
+It learns from the training pictures of tiny-imagenet-20, ten classes of animals and ten of other things, and is judged
+on those that are held out. Where steps are told as milliseconds, it is assumed that one step is one loop of the 60 ms
+that the lecture quotes for the brain's recurrent circuit; nothing here measures that.
 
 Shape suffixes: N images, T steps of time.
 """
@@ -78,7 +78,7 @@ class Decisions:
 
 
 def decide(budget: Budget) -> Outcome:
-    """Train nets with all pathways, with some, and with none but feed-forward ones, and let them decide step by step."""
+    """Train nets with all pathways, with some, and with feed-forward ones alone, and let them decide step by step."""
     place = _linked(budget)
     nets = _nets(budget)
     recipes = {name: [_recipe(budget, place, net, s) for s in range(budget.choose(full=3, quick=1, least=1))]
@@ -157,8 +157,8 @@ def decide(budget: Budget) -> Outcome:
     )
     about = (
         f"Nets in the manner of CORnet, {STEPS} steps of time, learn animal or not from "
-        f"{source.description.splits['train']:,} pictures of {SIDE} × {SIDE} pixels; {held_out:,} are held out, half of "
-        "them with an animal."
+        f"{source.description.splits['train']:,} pictures of {SIDE} × {SIDE} pixels; {held_out:,} are held out, half "
+        "of them with an animal."
     )
     pictures = (_by_steps(budget, right), _by_time(budget, said), _gallery(budget, source, full[0]))
     return Outcome(findings, about, pictures, (_table(said, runs),))
@@ -166,8 +166,9 @@ def decide(budget: Budget) -> Outcome:
 
 def _linked(budget: Budget) -> Path:
     """Return a folder of two classes, animal and other, made of links to the pictures; raises Skipped without them."""
-    root = Path(os.environ.get("HYPERPLANE_DATA", "")) / DATA
-    if not all((root / part / name).is_dir() for part in ("train", "val") for name in (*ANIMALS, *OTHERS)):
+    held = os.environ.get("HYPERPLANE_DATA")
+    root = Path(held or ".", DATA)
+    if not held or not all((root / part / name).is_dir() for part in ("train", "val") for name in (*ANIMALS, *OTHERS)):
         raise Skipped(f"{DATA}: its class folders are not there; put them into the folder that HYPERPLANE_DATA names")
     most = budget.choose(full=(None, None), quick=(60, 25), least=(8, 4))
     folder = budget.folder.of(budget.size, "data") / "animals"
@@ -289,9 +290,7 @@ def _gallery(budget: Budget, source: Source, decisions: Decisions) -> Picture:
             for i in picked
         ]  # fmt: skip
     columns = ("animal", "", "", "none", "", "")
-    return budget.draw(
-        "images", figures.photographs(rows, columns), "Decided at once, and not until the end", wide=True
-    )
+    return budget.draw("images", figures.photographs(rows, columns), "Decided soonest, and latest", wide=True)
 
 
 def _table(said: dict[str, list[Decisions]], runs: dict[str, list[api.Run]]) -> Table:

@@ -15,7 +15,6 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from hyperplane import api
 from hyperplane.contracts import Batch, Source, Split
 from hyperplane.data.picture import PHOTOGRAPHS, photograph
 from hyperplane.errors import UserError
@@ -94,7 +93,7 @@ def photographs(budget: Budget) -> Outcome:
 
 def order(budget: Budget) -> Outcome:
     """Train an MLP and a convolutional net on digits in order and on permuted pixels, and move what they are shown."""
-    source = budget.source(DataRecipe(source="mnist"))
+    source = budget.source(DataRecipe(source=budget.choose(full="mnist", quick="mnist", least="digits")))
     count = budget.choose(full=12_000, quick=3_000, least=300)
     seeds = budget.choose(full=3, quick=1, least=1)
     images = {part: _images(source, part, budget.choose(full=n, quick=n, least=100)) for part, n in

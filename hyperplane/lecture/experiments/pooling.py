@@ -54,7 +54,7 @@ def neighbourhoods(budget: Budget) -> Outcome:
     exact = torch.equal(of_one, pooled["max"])
     inside = _move_inside(2)
     shapes = {net: _shapes(net) for net in ROWS}
-    told = " → ".join("{0} × {1} × {2}".format(*shape) for shape in shapes["lenet5"])
+    told = " → ".join("{} × {} × {}".format(*shape) for shape in shapes["lenet5"])
     halved = all((held[1], held[3]) == ((6, 14, 14), (16, 5, 5)) for held in shapes.values())
     by_two = {w: float(np.median(alike[w][2])) for w in WINDOWS}
     picture = budget.draw(
@@ -71,7 +71,7 @@ def neighbourhoods(budget: Budget) -> Outcome:
         Finding(
             "cnn-pooling",
             exact and sizes["max"] == 0.25,
-            "Max pooling gives one activation, the greatest, for each 2 × 2 of them: exactly, in three maps of 28 × 28.",
+            "Max pooling gives one activation, the greatest, for each 2 × 2 of them: exactly, on three maps of noise.",
             Spread.of([1 / sizes["max"]]),
             "activations become one",
         ),
@@ -114,7 +114,7 @@ def table(budget: Budget) -> Outcome:
                 Finding(
                     f"cnn-{middle}-{part}",
                     budget.judged(meets(claims[f"cnn-{middle}-{part}"], float(np.mean(ours)))),
-                    f"LeNet-5 with {told}, on MNIST, {_seconds(runs[net]):.0f} s a training{_also(unmoved, net, part)}.",
+                    f"LeNet-5 with {told}, {_seconds(runs[net]):.0f} s a training{_also(unmoved, net, part)}.",
                     Spread.of(ours),
                     f"% of the {'training' if part == 'train' else 'test'} digits",
                     typed(_recipe(budget, net, 0)),
@@ -215,9 +215,10 @@ def _shapes(name: str) -> list[tuple[int, ...]]:
 def _recipe(budget: Budget, net: str, seed: int, shift: int = 1) -> Recipe:
     """Return the recipe of a row: that of LeNet-5 for MNIST, longer, with digits moved by up to `shift` pixels."""
     recipe = recipes.named("mnist_lenet")
-    epochs = budget.choose(full=12, quick=1, least=1)
+    source, epochs = budget.choose(full=("mnist", 12), quick=("mnist", 1), least=("digits", 1))
     return replace(
         recipe,
+        data=replace(recipe.data, source=source),
         net=replace(recipe.net, name=net, options={}),
         augment=AugmentRecipe(shift=shift),
         training=replace(recipe.training, epochs=epochs),

@@ -17,6 +17,8 @@ from hyperplane.recipe import DataRecipe, NetRecipe, OptimizerRecipe, Recipe, Sc
 
 DEPTHS = (8, 20, 44)
 KINDS = {"plain": "plain", "resnet": "residual"}
+DATA, SIDE = "fashion-mnist", 14
+"""What is learned from, and pixels along an edge of its images, of 28 before."""
 WIDTH = 8
 """Channels of the first stage; 16 in the paper."""
 Errors = dict[tuple[str, int], list[float]]
@@ -92,14 +94,10 @@ def depth(budget: Budget) -> Outcome:
     return Outcome(findings, about, pictures, (shown,))
 
 
-SIDE = 14
-"""Pixels along an edge of the images."""
-
-
 def _recipe(budget: Budget, net: str, seed: int) -> Recipe:
     """Return the recipe of a net: SGD with momentum and weight decay as in the paper, one cycle of the rate."""
     return Recipe(
-        data=DataRecipe(source="fashion-mnist", size=SIDE),
+        data=DataRecipe(source=budget.choose(full=DATA, quick=DATA, least="digits"), size=SIDE),
         net=NetRecipe(net, {"width": WIDTH}),
         optimizer=OptimizerRecipe("sgd", learning_rate=0.1, weight_decay=1e-4),
         schedule=ScheduleRecipe("one-cycle", warmup=0.1),
