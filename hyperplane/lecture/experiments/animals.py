@@ -11,6 +11,7 @@ Shape suffixes: N images, T steps of time.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +102,7 @@ def decide(budget: Budget) -> Outcome:
         for wanted in (True, False)
     )
     cut = {part: [_cut(run.net, source, part) for run in runs[FULL]] for part in ("horizontal", "feedback")}
-    held_out = len(full[0].animal_N)
+    held_out, taken = len(full[0].animal_N), _taken(runs[FULL][0].net, source)
     command = typed(recipes[FULL][0])
     gained = last[FULL] - np.maximum(last[SWEEP].mean(), last[WIDE].mean())
     findings = (
@@ -126,9 +127,10 @@ def decide(budget: Budget) -> Outcome:
         ),
         Finding(
             "brains-rate",
-            budget.judged(STEPS * LOOP < EVERY),
-            f"One image is shown each second. If a step is a loop of {1000 * LOOP:.0f} ms, which we assume and do not "
-            f"measure, the net's {STEPS} steps take {1000 * STEPS * LOOP:.0f} ms, so that a second is enough.",
+            budget.judged(taken < EVERY),
+            f"One image is shown each second. The net's {STEPS} steps take {1000 * taken:.0f} ms on this machine; if "
+            f"a step is a loop of {1000 * LOOP:.0f} ms, which we assume and do not measure, "
+            f"{1000 * STEPS * LOOP:.0f} ms.",
             Spread.of([1 / EVERY]),
         ),
         Finding(
@@ -227,6 +229,17 @@ def _decisions(net: nn.Module, source: Source) -> Decisions:
     return Decisions(np.concatenate(probability, axis=1), np.concatenate(animal))
 
 
+@torch.no_grad()
+def _taken(net: nn.Module, source: Source) -> float:
+    """Return how many seconds a net takes for one image: the median of some."""
+    times: list[float] = []
+    for index in range(source.description.splits["test"])[:30]:
+        image_BCHW, begun = source.batch("test", [index])["image_BCHW"], time.perf_counter()
+        net(image_BCHW)
+        times.append(time.perf_counter() - begun)
+    return float(np.median(times))
+
+
 def _sixty(decisions: Decisions, seed: int) -> np.ndarray:
     """Return how many of SHOWN images are right when it decides as it is sure, in each of DRAWS draws."""
     chance, right_N = np.random.default_rng(seed), decisions.right_N(SURE)
@@ -271,8 +284,8 @@ def _by_steps(budget: Budget, right: dict[str, np.ndarray]) -> Picture:
 def _by_time(budget: Budget, said: dict[str, list[Decisions]]) -> Picture:
     lines: dict[str, tuple[Sequence[float], np.ndarray]] = {}
     for name in (FULL, HORIZONTAL, FEEDBACK):
-        time = [float(np.mean([d.step_N(sure) for d in said[name]])) for sure in THRESHOLDS]
-        lines[name] = (time, 100 * np.array([[d.right_N(sure).mean() for d in said[name]] for sure in THRESHOLDS]))
+        waited = [float(np.mean([d.step_N(sure) for d in said[name]])) for sure in THRESHOLDS]
+        lines[name] = (waited, 100 * np.array([[d.right_N(sure).mean() for d in said[name]] for sure in THRESHOLDS]))
     drawn = figures.series(lines, ("mean reaction time, steps", "images right, %"), "Speed against accuracy")
     return budget.draw("speed", drawn, "The surer the net must be before it decides, the later and the better")
 

@@ -23,7 +23,8 @@ from hyperplane.recipe import DataRecipe, NetRecipe, OptimizerRecipe, Recipe, Sc
 
 MOST = 45.0
 """Degrees that a digit is turned by at most, either way."""
-SIDE = 16
+LARGE, SIDE = 16, 12
+"""Pixels along an edge when it is turned, and in the middle of it, which is what the net sees."""
 BATCH = 32
 
 
@@ -98,8 +99,10 @@ def _turned(budget: Budget) -> Path:
     for i, angle in enumerate(angle_N.tolist()):
         image = source.show("train", i)
         assert isinstance(image, Image.Image)
-        large = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR).rotate(angle, Image.Resampling.BILINEAR)
-        rows.append([str(v) for v in np.asarray(large).ravel()] + [f"{angle:g}"])
+        large = image.resize((LARGE, LARGE), Image.Resampling.BILINEAR).rotate(angle, Image.Resampling.BILINEAR)
+        edge = (LARGE - SIDE) // 2
+        level_HW = np.asarray(large)[edge : edge + SIDE, edge : edge + SIDE]
+        rows.append([str(level) for level in level_HW.ravel()] + [f"{angle:g}"])
     return budget.table("turned-digits", [*(f"p{i}" for i in range(SIDE * SIDE)), "angle"], rows)
 
 
