@@ -138,10 +138,9 @@ def order(budget: Budget) -> Outcome:
         Finding(
             "cnn-translation",
             aside < 1e-9,
-            f"A convolutional layer's output moves with a photograph, to {aside:.0e} away from the edge: the filter is "
-            f"the same everywhere. With test digits moved by 2 pixels LeNet-5 still reads "
-            f"{moved['LeNet-5'][2].mean():.1f}%, an MLP {moved['MLP'][2].mean():.1f}%: a whole net is not invariant, "
-            "but nearer to it.",
+            f"A convolutional layer's output moves along with a photograph, to {aside:.0e} off the edge: the filter is "
+            "the same everywhere. A whole net is not invariant: with the test digits moved by 2 pixels LeNet-5 "
+            f"reads {moved['LeNet-5'][2].mean():.1f}% of them, an MLP {moved['MLP'][2].mean():.1f}%.",
             Spread.of((moved["LeNet-5"][2] - moved["MLP"][2]).tolist()),
             "percentage points that LeNet-5 is ahead at 2 pixels",
             typed(recipes["LeNet-5", "in order"][0]),

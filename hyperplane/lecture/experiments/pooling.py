@@ -170,7 +170,7 @@ def table(budget: Budget) -> Outcome:
     picture = budget.draw("errors", drawn, "Errors on the 10,000 test digits, beside the lecture's")
     about = (
         "All rows have the same recipe; in training every digit is moved by up to a pixel. The lecture names neither "
-        "data nor recipe; its numbers look like MNIST, and are nearer to those without moving."
+        "data nor recipe; its numbers look like MNIST."
     )
     return Outcome(tuple(findings), about, (picture,), (shown,))
 

@@ -44,8 +44,8 @@ def depth(budget: Budget) -> Outcome:
         Finding(
             "cnn-depth-beneficial",
             budget.judged(helped.mean() > 0),
-            f"Residual nets of {_list(depths)} layers get {_errors(test, 'resnet', depths)} of the test images wrong: "
-            f"deeper is better. Without shortcuts it is not so: {_errors(test, 'plain', depths)}.",
+            f"Residual nets of {_list(depths)} layers get {_errors(test, 'resnet', depths)} of the test images wrong, "
+            f"plain ones, without shortcuts, {_errors(test, 'plain', depths)}.",
             Spread.of(helped.tolist()),
             f"percentage points fewer test images wrong with {deep} residual layers than with {shallow}",
             typed(_recipe(budget, f"resnet{deep}", 0)),
@@ -54,8 +54,8 @@ def depth(budget: Budget) -> Outcome:
             "cnn-deeper",
             budget.judged(worse.mean() > 0 and gained.mean() >= 0),
             f"Plain nets of {_list(depths)} layers get {_errors(train, 'plain', depths)} of the training images wrong, "
-            f"residual ones {_errors(train, 'resnet', depths)}, with exactly as many weights: the deepest plain net is "
-            "worse at what it was trained on, so that it is no overfitting.",
+            f"residual ones {_errors(train, 'resnet', depths)}, with exactly as many weights. These are the images "
+            "that they were trained on, so it is no overfitting.",
             Spread.of(worse.tolist()),
             f"percentage points more training images wrong with {deep} plain layers than with {middle}",
             typed(_recipe(budget, f"plain{deep}", 0)),
