@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
 from hyperplane import api
@@ -299,7 +300,7 @@ def _gallery(budget: Budget, source: Source, decisions: Decisions) -> Picture:
         picked = [*chosen[decisions.animal_N[chosen]][:3], *chosen[~decisions.animal_N[chosen]][:3]]
         rows[name] = [
             (f"step {step_N[i]}, {'right' if right_N[i] else 'wrong'}",
-             np.asarray(source.show("test", int(i)).convert("L")))
+             np.asarray(Image.fromarray(np.asarray(source.show("test", int(i)))).convert("L")))
             for i in picked
         ]  # fmt: skip
     columns = ("animal", "", "", "none", "", "")
