@@ -78,13 +78,13 @@ def depth(budget: Budget) -> Outcome:
             part,
             figures.series(
                 {said: (depths, np.array([held[kind, layers] for layers in depths])) for kind, said in KINDS.items()},
-                ("layers", f"{part} images wrong, %"),
-                f"Depth, by what is wrong of the {'training' if part == 'train' else 'test'} images",
+                ("layers", f"{images} wrong, %"),
+                f"Depth, by what is wrong of the {images}",
                 ticks=depths,
             ),
-            f"Wrong of the {'training' if part == 'train' else 'test'} images: median and range over the seeds",
+            f"Wrong of the {images}: median and range over the seeds",
         )
-        for part, held in (("train", train), ("test", test))
+        for part, images, held in (("train", "training images", train), ("test", "test images", test))
     )
     about = (
         f"Fashion-MNIST, its images made {SIDE} × {SIDE}, by the nets of He et al. with {WIDTH} channels in the first "
