@@ -50,7 +50,7 @@ THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 STEPS = 5
 SIDE = 32
 FULL, HORIZONTAL, FEEDBACK, SWEEP, WIDE = (
-    "all pathways", "no feedback", "no horizontal", "feed-forward", "feed-forward, wider",
+    "all pathways", "no feedback", "no horizontal", "one sweep", "one sweep, wider",
 )  # fmt: skip
 
 
@@ -150,7 +150,7 @@ def decide(budget: Budget) -> Outcome:
             budget.judged(gained.mean() > 0 and right[FULL][-1].mean() > right[FULL][0].mean()),
             f"After 1 to {STEPS} steps the nets with all pathways are right for "
             f"{', '.join(f'{v:.1f}' for v in right[FULL].mean(axis=1))}% of the images. Nets of a single feed-forward "
-            f"sweep reach {last[SWEEP].mean():.1f}%, with as many weights as the former {last[WIDE].mean():.1f}%; "
+            f"sweep reach {last[SWEEP].mean():.1f}%, wider ones of as many weights {last[WIDE].mean():.1f}%; "
             f"horizontal connections without feedback {last[HORIZONTAL].mean():.1f}%, feedback without them "
             f"{last[FEEDBACK].mean():.1f}%.",
             Spread.of(gained.tolist()),
@@ -303,7 +303,7 @@ def _gallery(budget: Budget, source: Source, decisions: Decisions) -> Picture:
              np.asarray(Image.fromarray(np.asarray(source.show("test", int(i)))).convert("L")))
             for i in picked
         ]  # fmt: skip
-    columns = ("animal", "", "", "none", "", "")
+    columns = ("animal", "", "", "no animal", "", "")
     return budget.draw("images", figures.photographs(rows, columns), "Decided soonest, and latest", wide=True)
 
 
