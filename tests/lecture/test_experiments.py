@@ -18,7 +18,7 @@ from hyperplane.lecture.commands import typed
 from hyperplane.lecture.experiments import animals, depth, logistic, neighbours, perceptrons, surface, training
 from hyperplane.lecture.findings import Skipped, verdict
 from hyperplane.lecture.folder import LectureFolder, key
-from hyperplane.recipe import DataRecipe, NetRecipe, OptimizerRecipe, Recipe
+from hyperplane.recipe import DataRecipe, NetRecipe, OptimizerRecipe, Recipe, TrainingRecipe
 
 KNOWN = claims.load()
 NAMES = running.experiments(KNOWN.claims)
@@ -91,6 +91,22 @@ def test_a_finished_run_is_not_trained_again(folder: LectureFolder) -> None:
     assert (first.path / "manifest.json").stat().st_mtime_ns == written and len(budget.before) == 1
     budget.train("one", training.region_net(1, 1))
     assert (first.path / "manifest.json").stat().st_mtime_ns != written
+
+
+@pytest.mark.usefixtures("plain_runs")
+def test_a_run_on_data_that_have_changed_is_trained_again(folder: LectureFolder) -> None:
+    budget = Budget("poses.training", "least", folder)
+    trained: list[bytes] = []
+    for slope in (1, 1, 2):
+        table = budget.table("line", ("x", "y"), [(x, slope * x) for x in range(40)])
+        recipe = Recipe(
+            data=DataRecipe(source=str(table), target="y", options={"kind": "number"}),
+            net=NetRecipe("mlp", {"hidden": [2]}),
+            optimizer=OptimizerRecipe("sgd"),
+            training=TrainingRecipe(epochs=1),
+        )
+        trained.append((budget.train("one", recipe).path / "data.json").read_bytes())
+    assert trained[0] == trained[1] != trained[2] and len(budget.before) == 1
 
 
 @pytest.mark.usefixtures("plain_runs")
