@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from hyperplane import api, data, recipes
-from hyperplane.contracts import Source
+from hyperplane.contracts import Description, Source
 from hyperplane.errors import UserError
 from hyperplane.explain import gallery
 from hyperplane.explain.subject import load, view
@@ -59,8 +59,7 @@ class Budget:
         self.say(name)
         runs = self.folder.of(self.size, "runs", self.experiment)
         held = RunFolder(runs / name)
-        if not _is_of(held, recipe):
-            self.source(recipe.data)
+        if not _is_of(held, recipe, self.source(recipe.data).description):
             api.run_recipe(recipe, runs=runs, name=name, overwrite=held.path.exists(), explained=False)
         elif not held.manifest.is_file():
             api.resume(held.path, explained=False)
@@ -105,9 +104,9 @@ class Budget:
         return place / f"{name}.csv"
 
 
-def _is_of(held: RunFolder, recipe: Recipe) -> bool:
-    """Say whether a folder holds a run of a recipe, finished or not."""
+def _is_of(held: RunFolder, recipe: Recipe, now: Description) -> bool:
+    """Say whether a folder holds a run of a recipe, finished or not, on the data as they are now."""
     try:
-        return held.read_recipe() == recipes.complete(recipe, held.read_description())
+        return held.read_description() == now and held.read_recipe() == recipes.complete(recipe, now)
     except UserError:
         return False

@@ -8,23 +8,49 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from hyperplane import api, data, recipes
 from hyperplane.cli import main
 from hyperplane.lecture import claims, running
 from hyperplane.lecture.budget import Budget
 from hyperplane.lecture.commands import typed
-from hyperplane.lecture.experiments import depth, logistic, perceptrons, surface, training
+from hyperplane.lecture.experiments import animals, depth, logistic, neighbours, perceptrons, surface, training
 from hyperplane.lecture.findings import Skipped, verdict
 from hyperplane.lecture.folder import LectureFolder, key
-from hyperplane.recipe import DataRecipe, NetRecipe, OptimizerRecipe, Recipe
+from hyperplane.recipe import DataRecipe, NetRecipe, OptimizerRecipe, Recipe, TrainingRecipe
 
 KNOWN = claims.load()
 NAMES = running.experiments(KNOWN.claims)
 
 
+NEEDS = {
+    "mnist.data": "mnist",
+    "mnist.widths": "mnist",
+    "mnist.classics": "mnist",
+    "neighbours.order": "mnist",
+    "pooling.table": "mnist",
+    "residual.depth": "fashion-mnist",
+    "animals.decide": "tiny-imagenet-20",
+}
+"""The data that an experiment needs, beside those which come with the package."""
+
+
+@pytest.fixture
+def small_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for tiny-imagenet-20: twenty classes of noise."""
+    chance = np.random.default_rng(0)
+    for part, count in (("train", 3), ("val", 2)):
+        for name in (*animals.ANIMALS, *animals.OTHERS):
+            place = tmp_path / "data" / animals.DATA / part / name
+            place.mkdir(parents=True)
+            for i in range(count):
+                Image.fromarray(chance.integers(0, 256, (16, 16, 3), np.uint8)).save(place / f"{i}.png")
+    monkeypatch.setenv("HYPERPLANE_DATA", str(tmp_path / "data"))
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("mnist.")])
-@pytest.mark.usefixtures("plain_runs")
+@pytest.mark.usefixtures("plain_runs", "small_pictures")
 def test_an_experiment_finds_something_of_each_of_its_claims(name: str, folder: LectureFolder) -> None:
     budget = Budget(name, "least", folder)
     outcome = running.load(name)(budget)
@@ -40,11 +66,14 @@ def test_an_experiment_finds_something_of_each_of_its_claims(name: str, folder: 
         assert all(len(row) == len(table.columns) for row in table.rows)
 
 
-def test_without_mnist_its_experiments_are_skipped(folder: LectureFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", NEEDS)
+def test_without_its_data_an_experiment_is_skipped(
+    name: str, folder: LectureFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("HYPERPLANE_DATA", raising=False)
-    for name in ("mnist.data", "mnist.widths", "mnist.classics"):
-        with pytest.raises(Skipped, match="mnist"):
-            running.load(name)(Budget(name, "least", folder))
+    monkeypatch.setenv("HYPERPLANE_CACHE", str(tmp_path))
+    with pytest.raises(Skipped, match=NEEDS[name]):
+        running.load(name)(Budget(name, "quick", folder))
 
 
 def test_what_mnist_holds(shared_data: Path, folder: LectureFolder) -> None:
@@ -62,6 +91,22 @@ def test_a_finished_run_is_not_trained_again(folder: LectureFolder) -> None:
     assert (first.path / "manifest.json").stat().st_mtime_ns == written and len(budget.before) == 1
     budget.train("one", training.region_net(1, 1))
     assert (first.path / "manifest.json").stat().st_mtime_ns != written
+
+
+@pytest.mark.usefixtures("plain_runs")
+def test_a_run_on_data_that_have_changed_is_trained_again(folder: LectureFolder) -> None:
+    budget = Budget("poses.training", "least", folder)
+    trained: list[bytes] = []
+    for slope in (1, 1, 2):
+        table = budget.table("line", ("x", "y"), [(x, slope * x) for x in range(40)])
+        recipe = Recipe(
+            data=DataRecipe(source=str(table), target="y", options={"kind": "number"}),
+            net=NetRecipe("mlp", {"hidden": [2]}),
+            optimizer=OptimizerRecipe("sgd"),
+            training=TrainingRecipe(epochs=1),
+        )
+        trained.append((budget.train("one", recipe).path / "data.json").read_bytes())
+    assert trained[0] == trained[1] != trained[2] and len(budget.before) == 1
 
 
 @pytest.mark.usefixtures("plain_runs")
@@ -121,6 +166,27 @@ def test_the_stored_search_says_that_it_is_stored() -> None:
     assert "benchmarks.surface_search" in table.caption and "not computed here" in table.caption
     judging = next(row for row in table.rows if row[0] == "[0, 2] × [0, 2]")
     assert judging[-1] == "yes" and len(table.rows) >= 10
+
+
+def test_permuted_images_are_read_as_they_were_written(folder: LectureFolder) -> None:
+    image_NHW = np.random.default_rng(0).integers(0, 256, (30, 6, 6), np.uint8)
+    label_N = np.arange(30, dtype=np.uint8) % 3
+    budget = Budget("neighbours.order", "least", folder)
+    in_order, permuted = (
+        data.open(DataRecipe(source=str(neighbours._written(budget, name, {"train": (image_NHW, label_N)}, mixed))))
+        for name, mixed in (("in-order", False), ("permuted", True))
+    )
+    order_D = neighbours._permuted(np.arange(36).reshape(6, 6)).ravel()
+    assert sorted(order_D) == list(range(36)) and list(order_D) != list(range(36))
+    for i in range(20):
+        np.testing.assert_array_equal(np.asarray(in_order.show("train", i)), image_NHW[i])
+        np.testing.assert_array_equal(np.asarray(permuted.show("train", i)).ravel(), image_NHW[i].ravel()[order_D])
+
+
+def test_a_decision_falls_at_the_first_sure_step_or_at_the_last() -> None:
+    said = animals.Decisions(np.array([[0.6, 0.95, 0.4], [0.02, 0.1, 0.4], [0.9, 0.9, 0.7]]), np.array([1, 1, 0]) > 0)
+    assert said.step_N(0.9).tolist() == [2, 1, 3] and said.right_N(0.9).tolist() == [False, True, False]
+    np.testing.assert_allclose(said.right_T, [100, 100 / 3, 200 / 3])
 
 
 def test_each_experiment_has_a_key_of_its_own() -> None:

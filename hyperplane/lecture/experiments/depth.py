@@ -108,6 +108,14 @@ def pieces(budget: Budget) -> Outcome:
             "pieces of folding weights, over the product of the widths",
             typed(recipe),
         ),
+        Finding(
+            "cnn-power-layers",
+            deeper and exact,
+            "Measured for mlp-power-layers and mlp-power-product: of weights made for it the pieces are exactly the "
+            "product of the widths; of random and of trained ones they are far fewer.",
+            Spread.of([made[fours[-1]]]),
+            "pieces of four layers of 4",
+        ),
     )
     return Outcome(findings, pictures=(picture, kept), tables=(table,))
 
