@@ -342,9 +342,9 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "a trap in a list of arguments": (
         lambda: b"\x80\x02cbuiltins\neval\nX\x0a\x00\x00\x00os.getcwd\x28\x85R.",
-        "builtins.eval",
+        "asks for eval, which is code",
     ),
-    "a trap that builds": (lambda: b"\x80\x02cbuiltins\ngetattr\n.", "builtins.getattr"),
+    "a trap that builds": (lambda: b"\x80\x02cbuiltins\ngetattr\n.", "asks for getattr, which is code"),
     "a trap from an extension": (lambda: b"\x80\x02\x82\x01.", "nothing of it was run"),
     "a trap by its id": (lambda: b"\x80\x02X\x01\x00\x00\x00aQ.", "bad.pth"),
     "a library to load": (
