@@ -66,7 +66,9 @@ def measure(place: Path) -> dict[str, object]:
         ):
             accuracies = []
             for seed in range(SEEDS):
-                recipe = recipes.start(str(data), "lenet", None, recipes.named("mnist_lenet"), weights and str(weights))
+                recipe = recipes.start(
+                    str(data), "lenet", given=recipes.named("mnist_lenet"), weights=weights and str(weights)
+                )
                 recipe = replace(
                     recipe,
                     optimizer=replace(recipe.optimizer, learning_rate=share * rate),
