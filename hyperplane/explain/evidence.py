@@ -84,7 +84,7 @@ def draw(found: Sequence[Evidence], truths: Sequence[str], classes: Sequence[str
 
 def draw_given(one: Evidence, name: str, classes: Sequence[str]) -> Figure:
     """Draw a given image, what speaks for what the net says of it, and how likely it holds which classes."""
-    order: list[int] = np.argsort(-one.probability_K, kind="stable")[:LIKELIEST].tolist()
+    order = [int(k) for k in np.argsort(-one.probability_K, kind="stable")[:LIKELIEST]]
     with house.style():
         bars = 0.24 * len(order)
         made = sheet.sheet(name, [_row(one, "", INK)], _columns([one]), side=SIDE, more=bars + 0.15)
