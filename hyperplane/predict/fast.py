@@ -13,7 +13,6 @@ Shape suffixes: B batch, K outputs.
 from __future__ import annotations
 
 import copy
-import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,8 +34,9 @@ RACE, COMPILE = 1e13, 2e14
 100 s of one core."""
 SAMPLES, PASS = 4, 5e10
 """Samples of a race, at least, and more while a pass takes no more operations than this."""
-ROUNDS = 3
-"""Timed passes of each way, in turn; the median counts."""
+ROUNDS, MOST_ROUNDS, SECONDS = 3, 30, 1.0
+"""Passes of each way, in turn: at least, and at most where they take less than so long together. The quickest counts,
+since whatever else the machine does only adds."""
 GAIN = 1.05
 """How much faster than a simpler way one must be."""
 EXACT, ROUNDED = 1e-4, 0.1
@@ -68,7 +68,7 @@ class Tried:
 
     name: str
     seconds: float
-    """Median of a pass; 0 where it was not timed."""
+    """The quickest pass; 0 where it was not timed."""
     difference: float
     """Largest of an output, over the root mean square of the plain net's."""
     same: float | None
@@ -157,10 +157,11 @@ def ways(net: nn.Module, x: Tensor, dtype: torch.dtype, *, built: bool, compiled
     """Yield the ways for a number type, the simplest first; `built` and `compiled` as those that take their time."""
     prefix = "bfloat16" if dtype is torch.bfloat16 else ""
     folded = fold(net, x[:1])
-    said = [word for word in (prefix, "folded" if folded.count else "", "channels last" if x.ndim == 4 else "") if word]
-    last = _channels_last(folded.net) if x.ndim == 4 else folded.net
+    last = _channels_last(folded.net)
+    words = (prefix, "folded" if folded.count else "", "channels last" if last is not folded.net else "")
+    said = [word for word in words if word]
     simple = best = _Cast(copy.deepcopy(last).to(dtype), dtype) if prefix else last
-    if prefix or folded.count:
+    if simple is not net:
         yield Way(", ".join(said), simple)
     if prefix:
         yield Way(", ".join([f"{prefix} by autocast", *said[1:]]), _Autocast(last, dtype))
@@ -247,16 +248,19 @@ def _classes(said: Tensor) -> Tensor:
 
 
 def _seconds(running: list[Way], x: Tensor) -> dict[str, float]:
-    """Return the median time of each way, by name, over rounds in which each runs once."""
-    times: dict[str, list[float]] = {way.name: [] for way in running}
-    for _ in range(ROUNDS):
+    """Return the quickest pass of each way, by name, over rounds in which each runs once."""
+    quickest = {way.name: float("inf") for way in running}
+    started = time.perf_counter()
+    for number in range(MOST_ROUNDS):
+        if number >= ROUNDS and time.perf_counter() - started > SECONDS:
+            break
         for way in running:
             begun = time.perf_counter()
             way.net(x)
             if x.is_cuda:
                 torch.cuda.synchronize(x.device)
-            times[way.name].append(time.perf_counter() - begun)
-    return {name: statistics.median(values) for name, values in times.items()}
+            quickest[way.name] = min(quickest[way.name], time.perf_counter() - begun)
+    return quickest
 
 
 def _timed(one: Tried, seconds: dict[str, float]) -> Tried:
