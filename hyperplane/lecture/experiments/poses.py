@@ -113,7 +113,7 @@ def _recipe(budget: Budget, place: Path, seed: int, batch: int = BATCH, dropout:
     return Recipe(
         data=DataRecipe(source=str(place), target="angle", options={"kind": "number"}),
         net=NetRecipe("mlp", {"hidden": [256, 256], "dropout": dropout}),
-        optimizer=OptimizerRecipe("sgd", learning_rate=0.02, weight_decay=0.0),
+        optimizer=OptimizerRecipe("sgd", learning_rate=0.005, weight_decay=0.0),
         schedule=ScheduleRecipe("cosine", warmup=0.05),
         training=TrainingRecipe(epochs=budget.choose(full=40, quick=15, least=1), batch=batch),
         seed=seed,
