@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hyperplane.errors import UserError
 from hyperplane.explain import film, worked
 from hyperplane.explain.gallery import draw
 from hyperplane.explain.subject import load, view
@@ -27,6 +28,11 @@ def explain(path: str | Path, png: bool = False) -> list[Path]:
     Raises UserError for a folder that holds no finished run, and for nets whose slice needs data that are gone.
     """
     subject = load(path)
+    if subject.description.kind == "text":
+        raise UserError(
+            f"{path}: holds a language model, which has no picture yet; to see what it learned type: "
+            f"hyperplane generate {path}"
+        )
     seen = view(subject)
     folder = subject.folder.explained
     with atomic.explained(folder):

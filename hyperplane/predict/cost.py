@@ -52,12 +52,16 @@ def measure(net: nn.Module, shape: tuple[int, ...], batch: int | None, precision
     net = copy.deepcopy(net)  # the caller's keeps its mode, its gradients and its place
     net.to(precision.device, memory_format=precision.memory_format)  # pyright: ignore[reportCallIssue]
     net.eval()
+    reads_tokens = getattr(net, "ACCEPTS", ()) == ("token_BT",)
+    one = torch.zeros(1, *shape, device=precision.device, dtype=torch.int64 if reads_tokens else None)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        net(torch.zeros(1, *shape, device=precision.device))
+        net(one)
     flops = counter.get_total_flops()
     if batch is None:
         batch = BATCH if precision.device.type != "cpu" else max(1, min(BATCH, BATCH_FLOPS // max(1, flops)))
-    x = torch.randn(batch, *shape, device=precision.device, generator=torch.Generator(precision.device).manual_seed(0))
+    chance = torch.Generator(precision.device).manual_seed(0)
+    x = torch.randn(batch, *shape, device=precision.device, generator=chance)
+    x = one.expand(batch, *shape) if reads_tokens else x
     if x.ndim == 4:
         x = x.contiguous(memory_format=precision.memory_format)
     weights = {p.untyped_storage().data_ptr() for p in net.parameters()}
