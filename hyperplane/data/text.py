@@ -48,6 +48,7 @@ OPTIONS: dict[str, tuple[Any, Any]] = {
     "pieces": (int, 4096),
 }
 TYPICAL = "tiny-shakespeare"
+SHAKESPEARE_BYTES = 1_115_394
 SUFFIXES = frozenset({".txt", ".text", ".md", ".rst"})
 MOST_CONTEXT = 65_536
 LOOKED_AT, MOST_FILES = 1 << 16, 50
@@ -122,6 +123,8 @@ class TextSource:
 def sniff(path: Path) -> Sniff:
     """Say how sure it is that a path is text, and why."""
     if path.is_dir():
+        if (known := path / "input.txt").is_file() and known.stat().st_size == SHAKESPEARE_BYTES:
+            return Sniff(1.0, "tiny Shakespeare's input.txt")
         held = [file for _, file in zip(range(MOST_FILES), files.walk(path), strict=False)]
         told = [_looks_like_text(file) and file.suffix.lower() not in tables.SUFFIXES for file in held]
         if told and all(told):

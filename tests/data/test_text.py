@@ -168,7 +168,7 @@ def test_options_out_of_range_are_told(book, options, told):
 
 
 def test_tables_stay_tables(tmp_path):
-    (path := tmp_path / "t.txt").write_text("x,y,target\n" + "1,2,3\n" * 30)
+    (path := tmp_path / "t.txt").write_text("a,b,target\n" + "1,2,3\n" * 30)
     assert data.look(DataRecipe(source=str(path)))[0] == "table"
     (path := tmp_path / "p.txt").write_text("Well, then,\nwho, pray,\nis this?\nNobody.\n" * 9)
     assert data.look(DataRecipe(source=str(path)))[0] == "text"
