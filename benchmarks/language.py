@@ -2,9 +2,9 @@
 
 The small recipe for CPUs is well known: 4 layers, width 128, 4 heads, context 64, 12 sequences a step, 2,000 steps,
 AdamW from 1e-3 to 1e-4 over a cosine with 100 steps of warm-up, decay 0.1, gradients clipped at 1. `Plain` is it as
-people write it, in eager float32. Ours are the recipes `shakespeare_small` (the same net and budget), `shakespeare_quick`
-(to 1.88) and `shakespeare` (in the small recipe's time). Every loss is that of the whole validation part, each token
-judged once in windows of 64. Only training is timed, one after another in turn, with both cores.
+people write it, in eager float32. Ours are the recipes `shakespeare_small` (the same net and budget),
+`shakespeare_quick` (to 1.88) and `shakespeare` (in the small recipe's time). Every loss is that of the whole validation
+part, each token judged once in windows of 64. Only training is timed, one after another in turn, with both cores.
 """
 
 from __future__ import annotations

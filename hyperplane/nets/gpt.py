@@ -5,7 +5,8 @@ GELU by its tanh approximation, and a last layer that is the embedding again. Th
 published ones and take their checkpoints. `gpt-modern` is the form that small models train fastest in: rotary positions
 (arXiv:2104.09864), queries and keys of length 1 (arXiv:2010.04245), squared ReLU (arXiv:2109.08668), norms without
 weights (arXiv:1910.07467), no biases, each layer's last maps 0 at first (arXiv:2003.04887), a last layer of its own,
-and logits that a tanh keeps below `soft_cap` (arXiv:2408.00118). What differs from GPT-2 in training: dropout is 0
+and logits that a tanh keeps below `soft_cap` (arXiv:2408.00118). Embeddings of several tokens in a row (`ngrams`,
+arXiv:2501.16975) spare the layers what a look into a table can say. What differs from GPT-2 in training: dropout is 0
 unless asked for, and never acts on the attention's weights.
 
 Shape suffixes: B batch, T tokens (of keys: S), D features, K tokens of the vocabulary.
@@ -13,7 +14,7 @@ Shape suffixes: B batch, T tokens (of keys: S), D features, K tokens of the voca
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import ClassVar, Literal
 
@@ -83,13 +84,17 @@ class GPT(Published):
         zero_init: bool = False,
         tied: bool = True,
         soft_cap: float = 0.0,
+        ngrams: int = 1,
+        rows: int = 8191,
         dropout: float = 0.0,
     ) -> None:
         """Build it for texts of at most shape[0] tokens (its context) from a vocabulary of `outputs`.
 
         `norm` is post for the lecture's layer; `scales` gives the norms weights, `bias` gives the linear maps biases;
         `zero_init` starts each layer as nothing but its input; `tied` takes the embedding as the last layer; `soft_cap`
-        bounds the logits (0: not at all); `dropout` in [0, 1) acts on the embedding and what each layer adds.
+        bounds the logits (0: not at all); `ngrams` of 2 or more adds to each token an embedding of the two, three, ...
+        tokens that end there, each in a table of at most `rows`; `dropout` in [0, 1) acts on the embedding and on what
+        each layer adds.
         """
         super().__init__()
         if len(shape) != 1 or shape[0] < 1:
@@ -105,6 +110,9 @@ class GPT(Published):
         normalisation = partial(nn.LayerNorm if scales else nn.RMSNorm, elementwise_affine=scales)
         self.wte = nn.Embedding(outputs, width)
         self.wpe = nn.Embedding(self.context, width) if positions == "learned" else None
+        self.grams = nn.ModuleList(
+            nn.Embedding(min(rows, outputs * (outputs + 1) ** n), width) for n in range(1, ngrams)
+        )
         self.norm_e = nn.Identity() if positions == "learned" else normalisation(width)
         self.dropout = Dropout(dropout)
         self.h = nn.ModuleList(
@@ -142,13 +150,15 @@ class GPT(Published):
         taps: dict[str, Tensor] | None = None,
         *,
         caches: list[Cache] | None = None,
+        before_BT: Tensor | None = None,
         position_BT: Tensor | None = None,
         mask: Tensor | None = None,
     ) -> Tensor:
         """Return (B, T, D), which `logits` reads.
 
-        Arguments: tokens, int64; what is tapped; for each layer, keys and values of the tokens before these; the
-        tokens' places in their text (None: they begin it); and the attention's mask.
+        Arguments: tokens, int64; what is tapped; for each layer, keys and values of the tokens before these; the last
+        of these tokens, `lookback` or more, where there are any; the tokens' places in their text (None: they begin
+        it); and the attention's mask.
         """
         if token_BT.ndim != 2 or not 1 <= token_BT.shape[1] <= self.context or token_BT.is_floating_point():
             raise UserError(
@@ -156,6 +166,8 @@ class GPT(Published):
                 f"T from 1 to {self.context}, its context; cut the text, or build the net for a longer one"
             )
         x_BTD, turn = self.wte(token_BT), None
+        for gram, row_BT in zip(self.grams, self._rows(token_BT, before_BT, position_BT), strict=True):
+            x_BTD = x_BTD + gram(row_BT)
         where = slice(token_BT.shape[1]) if position_BT is None else position_BT
         if self.wpe is not None:
             x_BTD = x_BTD + self.wpe.weight[where]
@@ -169,6 +181,29 @@ class GPT(Published):
             if taps is not None:
                 taps[f"layer{number + 1}"] = x_BTD
         return self.ln_f(x_BTD)
+
+    @property
+    def lookback(self) -> int:
+        """Return how many tokens before one its embedding depends on."""
+        return len(self.grams)
+
+    def _rows(self, token_BT: Tensor, before_BT: Tensor | None, position_BT: Tensor | None) -> Iterator[Tensor]:
+        """Yield for each table the row of every token and those before it; K stands for those before the text.
+
+        Where a table has fewer rows than there are combinations, some share one: their numbers in a base, modulo the
+        rows.
+        """
+        count, tokens = token_BT.shape
+        absent = self.vocabulary
+        seen_BT = token_BT.new_full((count, self.lookback), absent) if before_BT is None else before_BT
+        seen_BT = torch.cat([seen_BT, token_BT], dim=1)
+        row_BT, base = token_BT, absent + 1
+        place_BT = torch.arange(tokens, device=token_BT.device) if position_BT is None else position_BT
+        for back, gram in enumerate(self.grams, 1):
+            earlier_BT = seen_BT[:, seen_BT.shape[1] - tokens - back : seen_BT.shape[1] - back]
+            earlier_BT = earlier_BT.masked_fill(place_BT < back, absent)
+            row_BT = row_BT * base + earlier_BT
+            yield row_BT % gram.num_embeddings
 
     def logits(self, x_BTD: Tensor) -> Tensor:
         """Return (B, T, K) for what `features` gave, or for some of its tokens."""

@@ -114,13 +114,15 @@ def follow(net: GPT, prompts: Sequence[Sequence[int]], pick: Callable[[Tensor], 
             padded = [[0] * (longest - len(window)) + window for window in windows]
             token_BT = torch.tensor(padded, device=device)
             pad_B1 = torch.tensor([[longest - len(window)] for window in windows], device=device)
-            first, caches = 0, net.caches(len(rows))
+            first, before_BT, caches = 0, None, net.caches(len(rows))
         else:
             first, token_BT = caches[0].length, torch.tensor([row[-1:] for row in rows], device=device)
+            last = [row[-1 - net.lookback : -1] for row in rows]
+            before_BT = torch.tensor([[0] * (net.lookback - len(row)) + row for row in last], device=device).long()
         column_T = torch.arange(first, first + token_BT.shape[1], device=device)
         position_BT = (column_T - pad_B1).clamp(min=0)
         mask = _mask(pad_B1, column_T) if pad_B1.any() else None
-        x_BTD = net.features(token_BT, caches=caches, position_BT=position_BT, mask=mask)
+        x_BTD = net.features(token_BT, caches=caches, before_BT=before_BT, position_BT=position_BT, mask=mask)
         token_B = pick(net.logits(x_BTD[:, -1:])[:, 0])
         for row, token in zip(rows, token_B.tolist(), strict=True):
             row.append(token)

@@ -95,10 +95,11 @@ def test_published_keys_are_taken_and_what_is_wrong_is_named(prefix):
         other.load_published({**state, "extra": torch.zeros(1)})
 
 
+@pytest.mark.parametrize("ngrams", [1, 3])
 @pytest.mark.parametrize("name", ["gpt", "gpt-modern"])
 @pytest.mark.parametrize("norm", ["pre", "post"])
-def test_no_token_sees_those_after_it(name, norm):
-    net = gpt(name, norm=norm, zero_init=False)
+def test_no_token_sees_those_after_it(name, norm, ngrams):
+    net = gpt(name, norm=norm, zero_init=False, ngrams=ngrams, rows=40)
     token_BT = torch.randint(0, 7, (3, 8))
     changed_BT = token_BT.clone()
     changed_BT[:, 5] = (changed_BT[:, 5] + 1) % 7
@@ -116,6 +117,15 @@ def test_a_cache_changes_nothing(name):
         position_BT = torch.arange(start, stop).expand(3, -1)
         said.append(net.logits(net.features(token_BT[:, start:stop], caches=caches, position_BT=position_BT)))
     torch.testing.assert_close(torch.cat(said, dim=1), net(token_BT))
+
+
+def test_an_ngram_is_its_tokens_and_their_order():
+    net = gpt(ngrams=3, rows=8 * 8 * 7)
+    token_BT = torch.tensor([[1, 2, 1, 2, 1], [2, 1, 2, 1, 2]])
+    pairs_BT, triples_BT = net._rows(token_BT, None, None)
+    assert pairs_BT[0, 1] == pairs_BT[0, 3] == pairs_BT[1, 2] != pairs_BT[0, 2] == pairs_BT[1, 1]
+    assert len(set(pairs_BT[:, 0].tolist()) | set(pairs_BT[:, 1:].flatten().tolist())) == 4  # the first have none
+    assert triples_BT[0, 2] == triples_BT[0, 4] == triples_BT[1, 3] and triples_BT[0, 1] != triples_BT[0, 3]
 
 
 def test_the_modern_form_starts_as_its_embedding_and_keeps_its_logits_bounded():

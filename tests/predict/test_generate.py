@@ -20,9 +20,10 @@ VERSE = "Shall I compare thee to a summer's day?\nThou art more lovely and more 
 PROMPTS = ["Thou", "Shall I com", "m", "", "Thou art more lovely and"]
 
 
-def net(name: str, context: int = 16) -> torch.nn.Module:
+def net(name: str, ngrams: int, context: int = 16) -> torch.nn.Module:
+    options = {"layers": 2, "width": 16, "heads": 2, "zero_init": False, "ngrams": ngrams, "rows": 53}
     with seeded(0, "weights"):
-        made = nets.build(name, (context,), 11, {"layers": 2, "width": 16, "heads": 2, "zero_init": False}).eval()
+        made = nets.build(name, (context,), 11, options).eval()
     with torch.no_grad():  # further from even odds, so that no rounding decides
         for weight in made.parameters():
             weight.mul_(3) if weight.ndim > 1 else None
@@ -42,16 +43,16 @@ def greedy(made, prompts: list[list[int]], count: int) -> list[list[int]]:
     return torch.stack([token_B for _, token_B in zip(range(count), following, strict=False)], dim=1).tolist()
 
 
-@pytest.mark.parametrize("name", ["gpt", "gpt-modern"])
-def test_with_a_cache_as_without_also_beyond_the_context(name):
-    made, prompt = net(name), [3, 1, 4, 1, 5]
+@pytest.mark.parametrize(("name", "ngrams"), [("gpt", 1), ("gpt-modern", 1), ("gpt-modern", 3)])
+def test_with_a_cache_as_without_also_beyond_the_context(name, ngrams):
+    made, prompt = net(name, ngrams), [3, 1, 4, 1, 5]
     expected = cacheless(made, prompt, 40)
     assert greedy(made, [prompt], 40) == [expected] and len(set(expected)) > 1
 
 
-@pytest.mark.parametrize("name", ["gpt", "gpt-modern"])
-def test_prompts_of_different_length_as_one_at_a_time(name):
-    made, prompts = net(name), [[3], [1, 4, 1, 5, 9, 2, 6], list(range(11)) * 3, [5, 3]]
+@pytest.mark.parametrize(("name", "ngrams"), [("gpt", 1), ("gpt-modern", 1), ("gpt-modern", 3)])
+def test_prompts_of_different_length_as_one_at_a_time(name, ngrams):
+    made, prompts = net(name, ngrams), [[3], [1, 4, 1, 5, 9, 2, 6], list(range(11)) * 3, [5, 3]]
     assert greedy(made, prompts, 30) == [cacheless(made, prompt, 30) for prompt in prompts]
 
 

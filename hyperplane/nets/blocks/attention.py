@@ -93,8 +93,7 @@ class SelfAttention(nn.Module):
         if cache is not None:
             ordered = ordered and cache.length == 0
             key_BHTd, value_BHTd = cache.add(key_BHTd, value_BHTd)
-        mixed_BHTd = F.scaled_dot_product_attention(query_BHTd, key_BHTd, value_BHTd, attn_mask=mask, is_causal=ordered)
-        return self.join(mixed_BHTd)
+        return self.join(fused(query_BHTd, key_BHTd, value_BHTd, mask, ordered))
 
     def maps(self, x_BTD: Tensor, *, rotation: Rotation | None = None) -> Tensor:
         """Return how much each query attends to each key, (B, H, T, T); rows sum to 1.
@@ -182,6 +181,18 @@ class Layer(nn.Module):
     def maps(self, x_BTD: Tensor, *, rotation: Rotation | None = None) -> Tensor:
         """Return the attention's maps, (B, H, T, T), for the tokens that come into the layer."""
         return self.attn.maps(self.norm1(x_BTD) if self.before else x_BTD, rotation=rotation)
+
+
+def fused(query_BHTd: Tensor, key_BHSd: Tensor, value_BHSd: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+    """Return softmax(Q Kᵀ / √d) V, (B, H, T, d), without writing the maps down.
+
+    On a CPU in float32 whatever came in: its backward pass in bfloat16 takes three times as long.
+    """
+    if query_BHTd.is_cuda or torch.bfloat16 not in (query_BHTd.dtype, value_BHSd.dtype):
+        return F.scaled_dot_product_attention(query_BHTd, key_BHSd, value_BHSd, attn_mask=mask, is_causal=causal)
+    with torch.autocast("cpu", enabled=False):
+        q, k, v = query_BHTd.float(), key_BHSd.float(), value_BHSd.float()
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
 
 
 def rotation(position: Tensor, features: int, base: float = 10_000.0) -> Rotation:
