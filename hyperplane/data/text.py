@@ -159,7 +159,7 @@ def open(path: Path, recipe: DataRecipe) -> TextSource:
     if problems:
         notes.append(f"{len(problems)} bad files were left out: {', '.join(p.where for p in problems[:5])}.")
     if recipe.validation:
-        notes.append(f"The last {recipe.validation:.4g} of the text validates; nothing is kept for a test.")
+        notes.append(f"The last {100 * recipe.validation:.4g}% of the text validate; nothing is kept for a test.")
     description = Description(
         name=recipe.source if recipe.source in KNOWN else path.name,
         format="text",

@@ -170,6 +170,6 @@ def test_a_run_is_explained_elsewhere(run):
         run.explain()
 
 
-def test_resumed_and_whole_runs_are_the_same(run, tmp_path: Path):
+def test_the_same_recipe_gives_the_same_net(run, tmp_path: Path):
     again = hyperplane.train(run.recipe.data.source, recipe=run.recipe, runs=tmp_path)
     assert (again.path / "model.safetensors").read_bytes() == (run.path / "model.safetensors").read_bytes()
