@@ -166,7 +166,7 @@ DESCRIPTIONS = {
         target_mean=(120.0,),
         target_std=(60.0,),
     ),
-    "text": Description(
+    "a book": Description(
         *("e", "text", "text", "token_BT", "target_BT", TEXT, {"train": 6}),
         encoding={"vocabulary": "character", "characters": "\n abé"},
     ),
@@ -187,7 +187,7 @@ def a_batch(description: Description) -> Batch:
     for name, shape in description.shapes.items():
         if name == "label_B":
             fields[name] = torch.arange(6) % len(description.classes)
-        elif description.kind == "text":
+        elif name in ("token_BT", "target_BT"):
             fields[name] = torch.randint(5, (6, *shape), generator=chance)
         else:
             fields[name] = torch.randn(6, *shape, generator=chance)

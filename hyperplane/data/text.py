@@ -216,13 +216,17 @@ def encode(inputs: Sequence[Path] | bytes, description: Description) -> Encoded:
 
 def _source(description: Description, tokens: dict[Split, Tensor], known: Vocabulary, context: int) -> TextSource:
     """Return a source of these tokens; raises UserError where a split is too short for one window."""
-    for part, token_N in tokens.items():
-        if len(token_N) <= context:
-            raise Refusal(
-                description.name,
-                f"has {len(token_N):,} tokens in its {part} part, too few for a context of {context}",
-                f"type: --data.context {max(1, len(token_N) - 1)}, or name a longer text",
-            )
+    part = min(tokens, key=lambda part: len(tokens[part]))
+    least = len(tokens[part])
+    if least <= context:
+        what = f"has {least:,} token{'s' * (least != 1)} in its {part} part, too few for a context of {context}"
+        raise Refusal(
+            description.name,
+            what,
+            f"type: --data.context {least - 1}, or name a longer text"
+            if least > 1
+            else "name a longer text, or type: --data.validation 0",
+        )
     shapes = {"token_BT": (context,), "target_BT": (context,)}
     counts = {part: -(-(len(token_N) - 1) // context) for part, token_N in tokens.items()}
     return TextSource(replace(description, shapes=shapes, splits=counts), tokens, known)

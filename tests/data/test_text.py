@@ -130,7 +130,8 @@ def test_a_character_that_the_net_has_not_seen_is_named(book):
         (b" \n\n", "is empty"),
         (b"abc\0def" * 50, "NUL bytes, so it is no text but a binary file"),
         (b"line\n\xff\xfe" * 50, r"not UTF-8 text \(byte 0xff in line 2\)"),
-        (b"short", "tokens in its train part, too few for a context of 8"),
+        (b"short text", "1 token in its validation part, too few for a context of 8"),
+        (b"a text of two dozen letter" * 2, r"6 tokens in its validation part.*type: --data.context 5"),
     ],
 )
 def test_bad_files_are_named(tmp_path, content, told):
