@@ -24,6 +24,7 @@ from hyperplane.engine import fine_tuning, training
 from hyperplane.engine.events import Event, Explaining, Finished, Unexplained, Watch
 from hyperplane.engine.precision import choose
 from hyperplane.errors import UserError
+from hyperplane.predict import generate as generation
 from hyperplane.predict.cost import Cost, measure
 from hyperplane.predict.fast import Number, Race, Speed, race
 from hyperplane.predict.imported import import_weights as import_weights
@@ -95,17 +96,40 @@ class Run:
         `tell` is told of a way that is not the plain net.
         """
         how: dict[str, Any] = {"speed": speed, "precision": precision, "tell": tell}
-        pictures = self.trained.description.kind == "image"
+        alone = self.trained.description.kind in ("image", "text")
         if isinstance(x, list | tuple):
-            if not (x and pictures and all(isinstance(one, str | Path) and Path(one).is_file() for one in x)):
+            if not (x and alone and all(isinstance(one, str | Path) and Path(one).is_file() for one in x)):
                 return [self.predict(one, **how) for one in x]
             inputs, several = [Path(cast(Any, one)) for one in x], True
         elif isinstance(x, str | Path):
-            inputs, several = [Path(x)], not (Path(x).is_file() and pictures)
+            inputs, several = [Path(x)], not (Path(x).is_file() and alone)
         else:
             inputs, several = _as_bytes(cast(Any, x)), False
         said = [one.said for one in predict.predict(self.trained, predict.read(self.trained, inputs), **how)]
         return said if several else said[0]
+
+    def generate(
+        self,
+        prompt: str | Sequence[str] = "",
+        *,
+        tokens: int = 256,
+        temperature: float = 0.8,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+        stop: Sequence[str] = (),
+    ) -> str | list[str]:
+        """Return what a language model writes after a prompt, or a list of it for several.
+
+        Arguments: how many tokens at most; what logits are divided by, 0 for the likeliest token always; from how many
+        of the likeliest tokens is drawn, and up to which sum of their probabilities; the seed, further prompts counting
+        on from it; texts before the first of which the text ends.
+        """
+        how = generation.Sampling(
+            tokens, temperature, top_k, top_p, seed, (stop,) if isinstance(stop, str) else tuple(stop)
+        )
+        written = generation.generate(self.trained, [prompt] if isinstance(prompt, str) else list(prompt), how)
+        return written[0].text if isinstance(prompt, str) else [one.text for one in written]
 
     def explain(
         self, *pictures: str | Path, png: bool = False, watch: explain.Watch = lambda event: None
@@ -215,7 +239,7 @@ def _drawing(watch: Watch) -> Watch:
     def tell(event: Event) -> None:
         if isinstance(event, Finished):
             description = RunFolder(event.path).read_description()
-            if math.prod(description.shapes[description.input]) <= 2:
+            if description.kind != "text" and math.prod(description.shapes[description.input]) <= 2:
                 watch(Explaining(event.path))
                 try:
                     explain.explain(event.path)
@@ -239,13 +263,15 @@ def load(path: str | Path) -> Run:
     return Run(path)
 
 
-def net(name: str, *, classes: int = 10, shape: tuple[int, ...] | None = None, **options: Any) -> nn.Module:
+def net(name: str, *, classes: int | None = None, shape: tuple[int, ...] | None = None, **options: Any) -> nn.Module:
     """Return a new net by its name or its variant's, for inputs of `shape` without the batch axis.
 
-    Where no shape is given, it is the one of the net's example. Raises UserError for an unknown net or option.
+    Where no shape is given, it is the one of the net's example; where no classes are, they are 10, or for language
+    models the example's vocabulary. Raises UserError for an unknown net or option.
     """
-    example = discovery.load("nets", name).EXAMPLE
-    return nets.build(name, shape or example["shape"], classes, options)
+    module = discovery.load("nets", name)
+    usual = module.EXAMPLE["outputs"] if getattr(module.NET, "SAYS_OF", "sample") == "token" else 10
+    return nets.build(name, shape or module.EXAMPLE["shape"], usual if classes is None else classes, options)
 
 
 def check(data: str | Path, *, target: str | None = None) -> list[Problem]:

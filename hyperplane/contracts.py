@@ -1,7 +1,7 @@
 """The words every room speaks: Batch, Output, Source, Net, Task, and what they tell each other.
 
-Shape suffixes: B batch, C channels, H and W pixels, D features, K classes or outputs.
-A field's name ends in its shape: `image_BCHW`, `feature_BD`, `label_B`, `value_BK`.
+Shape suffixes: B batch, C channels, H and W pixels, T tokens, D features, K classes or outputs.
+A field's name ends in its shape: `image_BCHW`, `token_BT`, `feature_BD`, `label_B`, `value_BK`.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Description:
     """What people call it: digits, or the file's or folder's name."""
     format: str
     """The file of `hyperplane/data` that opens it and reads further samples of its kind."""
-    kind: Literal["image", "table", "points"]
+    kind: Literal["image", "table", "points", "text"]
     """What one sample looks like to a person."""
     input: str
     """Name of the field that a net reads, such as image_BCHW."""
@@ -101,7 +101,12 @@ class Description:
 
 
 class Source(Protocol):
-    """Samples in splits."""
+    """Samples in splits.
+
+    One whose samples differ each time that they are drawn with a generator has an attribute `drawn`, the splits where
+    they do: these are read for every step anew. One whose samples make a net say much more than they hold has an
+    attribute `piece`: how many are evaluated at once.
+    """
 
     description: Description
 
@@ -163,10 +168,12 @@ class Problem:
 class Net(Protocol):
     """A module from one input field to one output tensor; its file ends with `NET = ...`.
 
-    The keyword-only arguments of its constructor are its options. One with outputs beside the last (auxiliary heads, or
-    what it says at an earlier step) has an attribute `auxiliary` as well: by the name of each one's tap, the weight of
-    its loss. In training, where taps are given, they are filled; prediction needs the last output alone. One that sets
-    weights from data has a method `prepare(x)`, which is given the first training samples before the first step.
+    The keyword-only arguments of its constructor are its options. One that says something of every token of a text,
+    (B, T, outputs), has an attribute `SAYS_OF = "token"`; its tokens are numbers below `outputs`. One with outputs
+    beside the last (auxiliary heads, or what it says at an earlier step) has an attribute `auxiliary` as well: by the
+    name of each one's tap, the weight of its loss. In training, where taps are given, they are filled; prediction needs
+    the last output alone. One that sets weights from data has a method `prepare(x)`, which is given the first training
+    samples before the first step.
     """
 
     ACCEPTS: ClassVar[tuple[str, ...]]

@@ -139,7 +139,9 @@ class TrainingRecipe:
     """How long, how much at a time, and which weights are kept."""
 
     epochs: int | None = None
-    """Passes over the training split, for solvers their most iterations; None chooses by its size."""
+    """Passes over the training split, for solvers their most iterations; None chooses by its size, or by `steps`."""
+    steps: int | None = None
+    """Steps at most, where that is fewer than the epochs have; None: all of them."""
     batch: int | None = None
     """Samples a step, over all processes together; None chooses by the split's size."""
     ema: float | None = None
@@ -215,6 +217,7 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str, str]] = {
     "augment.sizes": (lambda x: all(1 <= side <= 4096 for side in x), "1 to 4096 pixels each", "16 24"),
     "training.hardest": (lambda x: 0 < x <= 1, "a share in (0, 1]", "0.5"),
     "training.epochs": (lambda x: 1 <= x <= 10**7, "1 to 10,000,000", "10"),
+    "training.steps": (lambda x: 1 <= x <= 10**9, "1 to 1,000,000,000", "2000"),
     "training.batch": (lambda x: 1 <= x <= 10**7, "1 to 10,000,000", "64"),
     "training.ema": (lambda x: 0 < x < 1, "a number in (0, 1)", "0.99"),
     "training.patience": (lambda x: x >= 1, "1 or more", "10"),

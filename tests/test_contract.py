@@ -21,6 +21,7 @@ NETS = [(e.name, None) for e in discovery.entries("nets").values()] + [
 ]
 IMAGES = [(3, 9, 7), (1, 8, 8), (2, 28, 28), (1, 33, 31), (3, 64, 48), (1, 70, 81)]
 FEATURES = [(1,), (2,), (7,)]
+TEXTS = [(1,), (4,), (9,)]
 LARGE = 100_000
 """Weights from which on a variant is looked at on the meta device, which computes shapes alone. Its module passes the
 whole suite with the options of its EXAMPLE."""
@@ -29,7 +30,7 @@ whole suite with the options of its EXAMPLE."""
 @cache
 def shapes(name: str, variant: str | None) -> list[tuple[int, ...]]:
     """Return the odd input shapes that a net reads; images may be too small for it, if it says so."""
-    by_field = {"image_BCHW": IMAGES, "feature_BD": FEATURES}
+    by_field = {"image_BCHW": IMAGES, "feature_BD": FEATURES, "token_BT": TEXTS}
     read = []
     for shape in (shape for field in discovery.load("nets", name).NET.ACCEPTS for shape in by_field[field]):
         try:
@@ -45,6 +46,19 @@ def build(name: str, variant: str | None, shape: tuple[int, ...], outputs: int, 
     module = discovery.load("nets", name)
     with seeded(seed, "weights"), torch.device(device):
         return nets.build(variant or name, shape, outputs, None if variant else module.EXAMPLE["options"])
+
+
+def inputs(name: str, shape: tuple[int, ...], batch: int, outputs: int = 2, device: str = "cpu") -> torch.Tensor:
+    """Return inputs of a kind that the net reads."""
+    if "token_BT" in discovery.load("nets", name).NET.ACCEPTS:
+        return torch.randint(outputs, (batch, *shape), device=device)
+    return torch.randn(batch, *shape, device=device)
+
+
+def said_of(name: str, shape: tuple[int, ...], batch: int, outputs: int) -> tuple[int, ...]:
+    """Return the shape of what the net says: of each sample, or of each of its tokens."""
+    per_token = getattr(discovery.load("nets", name).NET, "SAYS_OF", "sample") == "token"
+    return (batch, *shape, outputs) if per_token else (batch, outputs)
 
 
 @cache
@@ -63,14 +77,14 @@ class TestEveryNet:
         for shape in sizes:
             for outputs, batch in ((1, 2), (3, 5)):
                 net = build(name, variant, shape, outputs, device=device)
-                x = torch.randn(batch, *shape, device=device)
+                x = inputs(name, shape, batch, outputs, device)
                 taps: dict[str, torch.Tensor] = {}
                 said = [net(x, taps), *(taps[tap] for tap in getattr(net, "auxiliary", {}))]
-                assert all(y.shape == (batch, outputs) for y in said)
+                assert all(y.shape == said_of(name, shape, batch, outputs) for y in said)
                 torch.stack([y.square().sum() for y in said]).sum().backward()
                 for weight, p in net.named_parameters():
                     assert p.grad is not None and (device == "meta" or p.grad.isfinite().all()), weight
-                assert net.eval()(x[:1]).shape == (1, outputs)
+                assert net.eval()(x[:1]).shape == said_of(name, shape, 1, outputs)
 
     def test_the_least_image_is_the_one_that_it_names(self, name, variant):
         try:
@@ -101,7 +115,7 @@ class TestNet:
     def test_taps_are_named_batches_and_change_nothing(self, name, variant):
         shape = shapes(name, variant)[0]
         net = build(name, variant, shape, 2).eval()
-        x = torch.randn(4, *shape)
+        x = inputs(name, shape, 4)
         taps: dict[str, torch.Tensor] = {}
         assert torch.equal(net(x, taps), net(x))
         assert all(len(tap) == 4 for tap in taps.values())
@@ -109,7 +123,7 @@ class TestNet:
     def test_saved_weights_load_and_compute_the_same(self, name, variant):
         shape = shapes(name, variant)[0]
         one, other = build(name, variant, shape, 2).eval(), build(name, variant, shape, 2, seed=1).eval()
-        x = torch.randn(4, *shape)
+        x = inputs(name, shape, 4)
         assert not torch.equal(one(x), other(x))
         other.load_state_dict(safetensors.torch.load(safetensors.torch.save(one.state_dict())))
         assert torch.equal(one(x), other(x))
@@ -125,16 +139,17 @@ class TestNet:
     def test_exports_to_a_graph_that_computes_the_same(self, name, variant):
         shape = shapes(name, variant)[0]
         net = build(name, variant, shape, 2).eval()
-        x = torch.randn(4, *shape)
+        x = inputs(name, shape, 4)
         graph = torch.export.export(net, (x,)).module()
         torch.testing.assert_close(graph(x), net(x))
 
 
-IMAGE, POINT, ROW, PIXEL = (
+IMAGE, POINT, ROW, PIXEL, TEXT = (
     {"image_BCHW": (1, 8, 8), "label_B": ()},
     {"feature_BD": (2,), "label_B": ()},
     {"feature_BD": (3,), "value_BK": (2,)},
     {"feature_BD": (2,), "value_BK": (1,)},
+    {"token_BT": (5,), "target_BT": (5,)},
 )
 DESCRIPTIONS = {
     "two classes": Description("a", "points", "points", "feature_BD", "label_B", POINT, {"train": 6}, ("-1", "1")),
@@ -151,7 +166,13 @@ DESCRIPTIONS = {
         target_mean=(120.0,),
         target_std=(60.0,),
     ),
+    "a book": Description(
+        *("e", "text", "text", "token_BT", "target_BT", TEXT, {"train": 6}),
+        encoding={"vocabulary": "character", "characters": "\n abé"},
+    ),
 }
+READS = {"token_BT": "gpt"}
+"""A net for each input field that the perceptron does not read."""
 PAIRS = [
     (task, kind)
     for task in discovery.entries("tasks")
@@ -166,6 +187,8 @@ def a_batch(description: Description) -> Batch:
     for name, shape in description.shapes.items():
         if name == "label_B":
             fields[name] = torch.arange(6) % len(description.classes)
+        elif name in ("token_BT", "target_BT"):
+            fields[name] = torch.randint(5, (6, *shape), generator=chance)
         else:
             fields[name] = torch.randn(6, *shape, generator=chance)
     return Batch(fields, torch.arange(6))
@@ -176,7 +199,8 @@ class TestTask:
     def test_loss_metrics_decoding_and_drawing_agree(self, name, kind):
         description = DESCRIPTIONS[kind]
         task = tasks.build(name, description)
-        net = build("perceptron", None, description.shapes[description.input], task.outputs)
+        reads = READS.get(description.input, "perceptron")
+        net = build(reads, None, description.shapes[description.input], task.outputs)
         batch = a_batch(description)
         output = task.forward(net, batch)
         assert output.loss_B.shape == (6,) and (output.loss_B >= 0).all()

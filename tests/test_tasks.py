@@ -128,3 +128,22 @@ def test_large_numbers_are_told_as_people_write_them():
     statistics = {"value_BK": torch.tensor([[223519.4]]), "prediction_BK": torch.tensor([[0.123456]])}
     said = task.tell(statistics, [0])[0]
     assert (said.truth, said.prediction) == ("223,519", "0.12346")
+
+
+def test_language_counts_every_judged_token_alike():
+    shapes = {"token_BT": (3,), "target_BT": (3,)}
+    encoding = {"vocabulary": "byte"}
+    described = Description("d", "text", "text", "token_BT", "target_BT", shapes, {"train": 2}, encoding=encoding)
+    task = tasks.build("language", described)
+    target_BT = torch.tensor([[65, 0xC3, 0xA9], [-100, -100, 66]])
+    fields = {"token_BT": torch.zeros(2, 3, dtype=torch.int64), "target_BT": target_BT}
+    logit_BTK = torch.zeros(2, 3, 256)
+    logit_BTK[1, 2, 66] = math.log(255)  # a probability of one half
+    given = Batch(fields, torch.arange(2))
+    output = task.forward(lambda x, taps: logit_BTK, given)  # pyright: ignore
+    assert output.loss_B.tolist() == pytest.approx([math.log(256), math.log(2)])
+    found = task.measure(task.statistics(output, given))
+    nats = 3 * math.log(256) + math.log(2)
+    assert found["loss"] == pytest.approx(nats / 4) and found["perplexity"] == pytest.approx(math.exp(nats / 4))
+    assert found["bits_per_character"] == pytest.approx(nats / math.log(2) / 3)  # é has two bytes
+    assert found["accuracy"] == 1 / 4

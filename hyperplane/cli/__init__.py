@@ -75,6 +75,7 @@ def _help(verbs: dict[str, discovery.Entry]) -> str:
         "  hyperplane train digits              learn to read 1,797 handwritten digits, into runs/digits",
         "  hyperplane train table.csv           learn a table's column named target, label, class or y",
         "  hyperplane train photos/ --net lenet learn a folder of pictures, one folder per class",
+        "  hyperplane train book.txt            learn to write like a text; then: hyperplane generate runs/book",
         "",
         "verbs (hyperplane VERB --help):",
         *(f"  {name:{width}}{entry.summary.rstrip('.')}" for name, entry in verbs.items()),

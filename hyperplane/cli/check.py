@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
     what = (
         f"{len(description.classes)} classes: {', '.join(description.classes)}"
         if description.classes
-        else (f"predicts {', '.join(description.target_names)}")
+        else f"predicts {', '.join(description.target_names) or 'the next token'}"
     )
     say(f"  {what}")
     for note in description.notes:

@@ -23,6 +23,7 @@ $ hyperplane train digits
 $ hyperplane train mnist --net lenet --training.epochs 5
 $ hyperplane train table.csv --target price --net mlp --net.hidden 32 32
 $ hyperplane train photos/ --from runs/resnet50
+$ hyperplane train book.txt --data.vocabulary byte
 $ hyperplane train --recipe runs/digits/recipe.json --name again
 $ hyperplane train --resume runs/digits"""
 

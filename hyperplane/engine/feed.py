@@ -37,9 +37,11 @@ class Feed:
         self.workers, self.processes = workers, processes
         self.length = source.description.splits[split]
         sample_bytes = 4 * sum(math.prod(shape) for shape in source.description.shapes.values())
-        self.lives_on_device = self.length * sample_bytes <= memory_gb * 2**30
-        self.piece = max(1, min(PIECE_SAMPLES, PIECE_BYTES // sample_bytes))
+        drawn: tuple[Split, ...] = getattr(source, "drawn", ())
+        self.lives_on_device = split not in drawn and self.length * sample_bytes <= memory_gb * 2**30
+        self.piece: int = getattr(source, "piece", max(1, min(PIECE_SAMPLES, PIECE_BYTES // sample_bytes)))
         self._whole: Batch | None = None
+        self._drawn: tuple[tuple[int, int], Tensor] | None = None
 
     def per_epoch(self, batch: int) -> int:
         """Return the number of steps in an epoch; the last samples of its order that fill no batch are left out."""
@@ -83,7 +85,10 @@ class Feed:
             step += steps
 
     def _order(self, seed: int, epoch: int) -> Tensor:
-        return torch.randperm(self.length, generator=generator(seed, f"order of {self.split}", epoch))
+        if self._drawn is None or self._drawn[0] != (seed, epoch):
+            chance = generator(seed, f"order of {self.split}", epoch)
+            self._drawn = ((seed, epoch), torch.randperm(self.length, generator=chance))
+        return self._drawn[1]
 
     def _resident(self) -> Batch:
         if self._whole is None:

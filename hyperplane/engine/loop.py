@@ -26,7 +26,7 @@ from hyperplane.engine.schedules import multiple
 from hyperplane.engine.snapshots import Weights
 from hyperplane.errors import UserError
 from hyperplane.nets.blocks.chance import ChanceLayer
-from hyperplane.recipe import Recipe
+from hyperplane.recipe import Recipe, TrainingRecipe
 
 LOG_STEPS = 50
 """Steps between two looks at the loss, at most: each look waits for the device."""
@@ -89,7 +89,7 @@ class Loop:
         self.precision = train.precision
         self.batch = recipe.training.batch
         self.per_epoch = train.per_epoch(self.batch)
-        self.steps = recipe.training.epochs * self.per_epoch
+        self.steps = most_steps(recipe.training, self.per_epoch)
         self.state = State(recipe=checkpoints.digest(recipe))
         self.precision.settle(model)
         self.wrapped = processes.wrap(model)
@@ -290,6 +290,13 @@ class Loop:
         except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
             told = " ".join(str(error).split())[:160]
             raise UserError(f"{self.folder}: does not fit its recipe ({told}); start again with --overwrite") from error
+
+
+def most_steps(training: TrainingRecipe, per_epoch: int) -> int:
+    """Return the steps that a complete recipe asks for, with so many in an epoch."""
+    assert training.epochs is not None, "the recipe was completed before"
+    steps = training.epochs * per_epoch
+    return steps if training.steps is None else min(steps, training.steps)
 
 
 def hard(loss_B: Tensor, count: int) -> Tensor:

@@ -3,7 +3,8 @@
 Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks". The gradient of a hidden matrix is often
 nearly of low rank; the nearest (semi-)orthogonal matrix U Vᵀ of its momentum U S Vᵀ moves every direction alike. It is
 found by an iteration of Newton and Schulz, of matrix products alone. A convolution is a matrix of one row for each of
-its filters. The iteration runs in bfloat16 on CUDA, as there, and in float32 on a CPU.
+its filters. The iteration runs in bfloat16 on CUDA, as there, and for wide linear maps on CPUs that multiply in it;
+else in float32.
 
 Shape suffixes: R rows, C columns of a matrix.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +21,8 @@ from torch import Tensor, nn
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the odd polynomial of degree 5 that the singular values go through at each step: steep at 0."""
 STEPS = 5
+WIDE = 128
+"""Rows and columns of a linear map from which on bfloat16 pays on a CPU that multiplies in it."""
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 """Of AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101)."""
 
@@ -59,7 +63,7 @@ class Muon(torch.optim.Optimizer):
             flat_RC = step.flatten(1)
             rows, columns = flat_RC.shape
             scale = math.sqrt(max(1.0, rows / columns))
-            weight.add_(orthogonal(flat_RC).view_as(weight), alpha=-rate * scale)
+            weight.add_(orthogonal(flat_RC, _numbers(weight)).view_as(weight), alpha=-rate * scale)
 
     def _step_others(self, weights: Sequence[Tensor], rate: float) -> None:
         for weight in weights:
@@ -85,14 +89,27 @@ def split(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     return [p for p in trained if p.ndim >= 2 and p not in kept], [p for p in trained if p.ndim < 2 or p in kept]
 
 
-def orthogonal(matrix_RC: Tensor) -> Tensor:
+def orthogonal(matrix_RC: Tensor, numbers: torch.dtype = torch.float32) -> Tensor:
     """Return about the nearest matrix whose singular values are 1: they come out in about 0.7 to 1.2."""
     a, b, c = NEWTON_SCHULZ
     tall = len(matrix_RC) > matrix_RC.shape[1]
     x_RC = matrix_RC.T if tall else matrix_RC
-    x_RC = x_RC.bfloat16() if x_RC.is_cuda else x_RC
+    x_RC = x_RC.to(numbers)
     x_RC = x_RC / (x_RC.norm() + 1e-7)
     for _ in range(STEPS):
         gram_RR = x_RC @ x_RC.T
         x_RC = a * x_RC + (b * gram_RR + c * gram_RR @ gram_RR) @ x_RC
     return (x_RC.T if tall else x_RC).to(matrix_RC.dtype)
+
+
+@cache
+def _multiplies_bfloat16() -> bool:
+    """Return whether the CPU has instructions for it."""
+    can = torch.cpu.get_capabilities()
+    return bool(can.get("avx512_bf16") or can.get("amx_bf16"))
+
+
+def _numbers(weight: Tensor) -> torch.dtype:
+    """Return what a weight's step is computed in."""
+    wide = weight.ndim == 2 and min(weight.shape) >= WIDE
+    return torch.bfloat16 if weight.is_cuda or (wide and _multiplies_bfloat16()) else torch.float32

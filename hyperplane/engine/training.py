@@ -18,7 +18,7 @@ from hyperplane.contracts import Description, Source, Split
 from hyperplane.engine import checkpoints, environment, evaluation, fine_tuning, model, precision, solvers
 from hyperplane.engine.events import Finished, Started, Stepped, Validated, Watch
 from hyperplane.engine.feed import Feed
-from hyperplane.engine.loop import Loop, Record
+from hyperplane.engine.loop import Loop, Record, most_steps
 from hyperplane.engine.parallel import Processes, processes
 from hyperplane.engine.precision import Precision
 from hyperplane.engine.snapshots import Snapshots, worth_keeping
@@ -106,7 +106,7 @@ class _Run:
         prepare = getattr(self.model.net, "prepare", None)
         if prepare is not None and recipe.net.start is None and not goes_on:
             prepare(next(iter(train.walk()))[self.model.judge.input].cpu())
-        steps = solvers.most_steps(recipe) if solves else training.epochs * train.per_epoch(training.batch)
+        steps = solvers.most_steps(recipe) if solves else most_steps(training, train.per_epoch(training.batch))
         filmed = here.leads and worth_keeping(self.model, source.description)
         self.snapshots = Snapshots(folder.history, steps, ends_early=solves) if filmed else None
         self.loop: Loop | SolverLoop = (

@@ -43,6 +43,11 @@ def explain(
     cannot be read, and for nets whose slice needs data that are gone.
     """
     subject = load(path)
+    if subject.description.kind == "text":
+        raise UserError(
+            f"{path}: holds a language model, which has no picture yet; to see what it learned type: "
+            f"hyperplane generate {path}"
+        )
     vision = Vision.of(subject)
     if pictures:
         encoded = _read(subject, vision, pictures)

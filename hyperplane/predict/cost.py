@@ -74,6 +74,7 @@ def look(net: nn.Module, shape: tuple[int, ...], precision: Precision) -> Pass:
     Operations are counted by torch's own counter.
     """
     dtype = torch.float64 if precision.dtype is torch.float64 else torch.float32
+    dtype = torch.int64 if _reads_tokens(net) else dtype
     x = torch.zeros(1, *shape, device=precision.device, dtype=dtype)
     largest = x.nbytes
 
@@ -97,7 +98,10 @@ def measure(net: nn.Module, shape: tuple[int, ...], batch: int | None, precision
     net.to(precision.device, memory_format=precision.memory_format)  # pyright: ignore[reportCallIssue]
     found = look(net.eval(), shape, precision)
     batch = batch or found.at_once(precision.device, BATCH)
-    x = torch.randn(batch, *shape, device=precision.device, generator=torch.Generator(precision.device).manual_seed(0))
+    chance = torch.Generator(precision.device).manual_seed(0)
+    x = torch.randn(batch, *shape, device=precision.device, generator=chance)
+    if _reads_tokens(net):
+        x = torch.zeros_like(x, dtype=torch.int64)
     if x.ndim == 4:
         x = x.contiguous(memory_format=precision.memory_format)
     weights = {p.untyped_storage().data_ptr() for p in net.parameters()}
@@ -136,6 +140,10 @@ def measure(net: nn.Module, shape: tuple[int, ...], batch: int | None, precision
         step_ms=step_ms,
         hardware=f"{precision.device}, {threads()}, {precision}",
     )
+
+
+def _reads_tokens(net: nn.Module) -> bool:
+    return getattr(net, "ACCEPTS", ()) == ("token_BT",)
 
 
 def _median_ms(work: Callable[[], None], device: torch.device) -> float:

@@ -95,9 +95,9 @@ def start(
 def complete(recipe: Recipe, description: Description) -> Recipe:
     """Return the recipe with everything that it left open chosen for data of this description.
 
-    Task: the one that fits. Net: that of the run which it begins with, else LeNet for images, an MLP otherwise.
-    Optimizer: `engine.choice.optimizer` has the rule; AdamW for a net that begins with a run, at a tenth of its rate.
-    Batch: 64, or 128 from 20,000 samples on, no more than an eighth of the samples. Epochs: at least 10 and 2,000
+    Task: the one that fits. Net: that of the run which it begins with, else LeNet for images, GPT for text, an MLP
+    otherwise. Optimizer: `engine.choice.optimizer` has the rule; AdamW for a net that begins with a run, at a tenth of
+    its rate. Batch: 64, or 128 from 20,000 samples on, no more than an eighth of the samples. Epochs: at least 10 and 2,000
     steps, at most 400 epochs. Raises UserError for an unknown net, task or option.
     """
     from hyperplane import nets, tasks
@@ -114,7 +114,7 @@ def complete(recipe: Recipe, description: Description) -> Recipe:
         task = replace(task, name=tasks.choose(description)[0])
     net = fine_tuning.completed(net)
     if net.name is None:
-        net = replace(net, name="lenet" if description.kind == "image" else "mlp")
+        net = replace(net, name={"image": "lenet", "text": "gpt"}.get(description.kind, "mlp"))
     task_type = discovery.load("tasks", task.name or "").TASK
     task = replace(task, options=nets.all_options(task_type, task.options, f"task {task.name}"))
     module = discovery.load("nets", net.name or "")
@@ -151,7 +151,8 @@ def complete(recipe: Recipe, description: Description) -> Recipe:
     if training.epochs is None:
         assert training.batch is not None
         per_epoch = max(samples // training.batch, 1)
-        training = replace(training, epochs=min(max(EPOCHS[0], -(-STEPS // per_epoch)), EPOCHS[1]))
+        epochs = min(max(EPOCHS[0], -(-STEPS // per_epoch)), EPOCHS[1])
+        training = replace(training, epochs=-(-training.steps // per_epoch) if training.steps else epochs)
     return replace(recipe, task=task, net=net, optimizer=optimizer, training=training)
 
 

@@ -168,6 +168,8 @@ def _paired(first: RunFolder, second: RunFolder) -> Paired:
         right_a, right_b = (s["probability_BK"].argmax(axis=1) == s["label_B"] for s in (a, b))
         correct = bootstrap(right_b.astype(float) - right_a.astype(float))
         return dataclasses.replace(found, correct=correct, mcnemar=mcnemar(right_a, right_b))
+    if "target_BT" in a:
+        return found
     error_a, error_b = (((s["prediction_BK"] - s["value_BK"]).astype(float) ** 2).mean(axis=1) for s in (a, b))
     return dataclasses.replace(found, squared_error=bootstrap(error_b - error_a))
 
@@ -181,8 +183,9 @@ def _unlike(first: RunFolder, second: RunFolder, a: dict[str, np.ndarray], b: di
         return f"{second.name} was tested on other data than {first.name}: the hashes in data.json differ"
     if not told_a.hashes and _origin(first) != _origin(second):
         return f"{second.name} was tested on other data than {first.name}: the data of their recipes differ"
-    truth = "label_B" if "label_B" in a else "value_BK"
-    needed = ("loss_B", truth, "probability_BK" if truth == "label_B" else "prediction_BK")
+    said = {"label_B": "probability_BK", "target_BT": "predicted_BT", "value_BK": "prediction_BK"}
+    truth = next((name for name in said if name in a), "value_BK")
+    needed = ("loss_B", truth, said[truth])
     for folder, statistics in ((first, a), (second, b)):
         for name in needed:
             if name not in statistics:

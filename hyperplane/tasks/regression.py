@@ -22,6 +22,8 @@ def fits(description: Description) -> Sniff:
     """Return how well regression suits the data, and why."""
     if description.classes:
         return Sniff(0.0, f"the target is one of {len(description.classes)} classes, not a number")
+    if not description.target_names:
+        return Sniff(0.0, f"the target is {description.target}, not a number")
     return Sniff(0.9, f"the target is a number ({', '.join(description.target_names)})")
 
 

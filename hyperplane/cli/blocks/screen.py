@@ -37,6 +37,7 @@ class TrainingScreen:
             console=self.console,
         )
         self.loss = self.score = ""
+        self.writes = False
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Started):
@@ -66,6 +67,8 @@ class TrainingScreen:
         self.metric = event.metrics[0]
         splits = ", ".join(f"{length:,} {name}" for name, length in data.splits.items())
         what = f"{len(data.classes)} classes" if data.classes else f"predicting {', '.join(data.target_names)}"
+        self.writes = data.kind == "text"
+        what = "predicting the next token" if self.writes else what
         optimizer, training = recipe.optimizer, recipe.training
         say(str(event.path), style="bold")
         say(f"  data      {data.name} ({data.format}): {splits}; {what}")
@@ -100,7 +103,8 @@ class TrainingScreen:
         for number, sentence in enumerate(event.outcome.sentences() if event.outcome is not None else ()):
             self.console.print(f"{'ended' if number == 0 else '':10}{sentence}")
         self.console.print(f"report    {event.report}")
-        self.console.print(f"next      hyperplane predict {shlex.quote(str(event.path))} FILE")
+        path = shlex.quote(str(event.path))
+        self.console.print(f"next      hyperplane {f'generate {path}' if self.writes else f'predict {path} FILE'}")
         self.console.print(str(event.path), style="bold")
 
 

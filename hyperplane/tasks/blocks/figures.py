@@ -2,7 +2,7 @@
 
 Two hues that colour-blind people tell apart: blue for what is right or measured on validation samples, orange for what
 is wrong or missing. Every figure is legible at a width of 420 pixels. No global state of matplotlib is touched.
-Shapes: B samples, S logged steps, K classes.
+Shapes: B samples, S logged steps, K classes, T tokens.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 INK, SOFT, RULE, BLUE, ORANGE = "#16202b", "#66727f", "#e3e8ed", "#1f5fa8", "#d9620f"
 PALE_BLUE, PALE_ORANGE = "#bcd2ea", "#f6cfae"
+MOST_BARS = 20
+"""Of a bar chart."""
 BINS = 15
 """Of the reliability diagram, of equal width over the confidence (Guo et al. 2017, arXiv:1706.04599)."""
 
@@ -197,6 +199,42 @@ def per_class(label_B: np.ndarray, predicted_B: np.ndarray, classes: Sequence[st
         ax.xaxis.set_major_formatter(percent)
         ax.grid(False, axis="y")
         ax.set_title("F1 of each class" if len(order) == np.count_nonzero(shown_K) else "F1 of the 20 worst classes")
+    return figure
+
+
+def by_context(loss_T: np.ndarray) -> Figure:
+    """Draw the mean loss (T,), in nats, of tokens with 1 to T tokens before them."""
+    with style():
+        figure = _figure(3.6)
+        ax = figure.add_subplot()
+        before_T = np.arange(1, len(loss_T) + 1)
+        ax.plot(before_T, loss_T, color=PALE_BLUE, linewidth=1)
+        ax.plot(before_T, _smooth(loss_T), color=BLUE)
+        ax.set(xlabel="tokens that it has seen", ylabel="loss (nats a token)")
+        if len(loss_T) > 1:
+            ax.set_xscale("log", base=2)
+            ax.set_xlim(1, len(loss_T))
+            ax.xaxis.set_major_formatter(_plainly)
+        ax.set_title("What a longer context is worth")
+    return figure
+
+
+def costs(names: Sequence[str], share_K: np.ndarray, loss_K: np.ndarray) -> Figure:
+    """Draw which tokens the loss is made of: of each its share of the whole, and its mean loss in nats, both (K,)."""
+    with style():
+        figure = _figure(1.1 + 0.3 * max(3, len(names)))
+        ax = figure.add_subplot()
+        ax.barh(range(len(names)), share_K, 0.72, color=BLUE)
+        for row, loss in enumerate(loss_K):
+            ax.annotate(f"{loss:.2f}", (share_K[row], row), (4, 0), textcoords="offset points", va="center", fontsize=9)
+        ax.set_yticks(range(len(names)), [shortened(name, 14) for name in names])
+        ax.set(
+            xlim=(0, 1.12 * max(share_K, default=1)), ylim=(max(3, len(names)) - 0.4, -0.6), xlabel="share of the loss"
+        )
+        ax.xaxis.set_major_formatter(percent)
+        ax.xaxis.set_major_locator(few_ticks(4))
+        ax.grid(False, axis="y")
+        ax.set_title("Which tokens cost the most (beside each: its mean loss in nats)")
     return figure
 
 

@@ -1,0 +1,55 @@
+"""Language: small models of text, trained in minutes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hyperplane.recipe import (
+    DataRecipe,
+    NetRecipe,
+    OptimizerRecipe,
+    Recipe,
+    ScheduleRecipe,
+    TrainingRecipe,
+)
+
+NGRAMS = {"layers": 4, "width": 128, "heads": 4, "ngrams": 3}
+
+
+def shakespeare() -> Recipe:
+    """GPT in its modern form on tiny Shakespeare, in the time of the small recipe; any other text starts from it.
+
+    Command: hyperplane train tiny-shakespeare
+    Reached: to be measured by python -m benchmarks.language
+    """
+    return Recipe(
+        data=DataRecipe(source="tiny-shakespeare", options={"context": 64}),
+        net=NetRecipe("gpt-modern", {**NGRAMS}),
+        optimizer=OptimizerRecipe("muon", learning_rate=0.02, other_rate=8e-3, momentum=0.95, weight_decay=0.01),
+        schedule=ScheduleRecipe("cosine", warmup=0.05),
+        training=TrainingRecipe(steps=1000, batch=32),
+    )
+
+
+def shakespeare_quick() -> Recipe:
+    """The same, only until the validation loss is 1.88.
+
+    Command: hyperplane train tiny-shakespeare --recipe shakespeare_quick
+    Reached: to be measured by python -m benchmarks.language
+    """
+    return replace(shakespeare(), training=TrainingRecipe(steps=200, batch=16))
+
+
+def shakespeare_small() -> Recipe:
+    """GPT-2 in small on tiny Shakespeare: the well-known recipe for CPUs, 2,000 steps of 12 sequences of 64.
+
+    Command: hyperplane train tiny-shakespeare --recipe shakespeare_small
+    Reached: to be measured by python -m benchmarks.language
+    """
+    return Recipe(
+        data=DataRecipe(source="tiny-shakespeare", options={"context": 64}),
+        net=NetRecipe("gpt", {"layers": 4, "width": 128, "heads": 4, "bias": False, "nonlinearity": "gelu"}),
+        optimizer=OptimizerRecipe("adamw", learning_rate=1e-3, weight_decay=0.1, clip=1.0),
+        schedule=ScheduleRecipe("cosine", warmup=0.05, final=0.1),
+        training=TrainingRecipe(steps=2000, batch=12),
+    )
