@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from hyperplane.errors import UserError
 from hyperplane.nets.blocks.activations import initialise
 from hyperplane.nets.blocks.attention import Layer, Norm
-from hyperplane.nets.blocks.images import expect_batch, expect_shape, expect_several
+from hyperplane.nets.blocks.images import expect_batch, expect_several, expect_shape
 from hyperplane.nets.blocks.published import Published, Weights
 
 TINY = {"width": 192, "depth": 12, "heads": 3}
@@ -99,7 +99,7 @@ SPREAD = 0.02
 
 
 class ViT(Published):
-    """Patches as tokens, their positions added, layers of a transformer, and a linear layer on one token or the mean."""
+    """Patches as tokens with their positions, layers of a transformer, and a linear layer on one token or the mean."""
 
     ACCEPTS = ("image_BCHW",)
 
@@ -139,7 +139,9 @@ class ViT(Published):
         self.channels = expect_shape("vit", shape, patch)
         self.patch, self.pool, self.stem = patch, pool, stem
         self.grid = (shape[1] // patch, shape[2] // patch)
-        self.patch_embed = Patches(self.channels, width, patch) if stem == "patch" else Stem(self.channels, width, patch)
+        self.patch_embed = (
+            Patches(self.channels, width, patch) if stem == "patch" else Stem(self.channels, width, patch)
+        )
         if pool == "class":
             self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         self.pos_embed = nn.Parameter(torch.zeros(1, (pool == "class") + math.prod(self.grid), width))

@@ -39,7 +39,7 @@ class Dropout(ChanceLayer):
 
 
 class StochasticDepth(ChanceLayer):
-    """Set all numbers of a sample to 0 with probability `rate` in training, and scale the other samples to keep the mean.
+    """Set a sample to 0 with probability `rate` in training, and scale the others to keep the mean.
 
     On a branch that is added to a bypass, this leaves the branch out (Huang et al. 2016, "Deep networks with stochastic
     depth", arXiv:1603.09382).

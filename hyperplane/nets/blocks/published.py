@@ -90,7 +90,7 @@ class Published(nn.Module):
         return {key: key for key in self.state_dict()}
 
     def fitted(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Return a state dict, under its own keys, with what depends on the size of the images brought to this net's."""
+        """Return a state dict, under its own keys, with what depends on the images' size brought to this net's."""
         return state_dict
 
     def published_reading(self, state_dict: Mapping[str, Tensor]) -> Weights | None:
