@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hyperplane.explain import film, worked
+from hyperplane.explain import attention, film, worked
 from hyperplane.explain.gallery import draw
 from hyperplane.explain.subject import load, view
 from hyperplane.runs import atomic, report
@@ -22,8 +22,8 @@ def explain(path: str | Path, png: bool = False) -> list[Path]:
     """Draw what the net of a run folder learned, into its folder `explain` and its report, and return the files.
 
     Nets of two inputs are drawn on their plane, of one input along it, with a film of their training where the run kept
-    one; all others on a slice through three samples of the training data. Arguments: the run folder; whether to write
-    each figure as PNG as well as SVG.
+    one; all others on a slice through three samples of the training data, and transformers by their attention as well.
+    Arguments: the run folder; whether to write each figure as PNG as well as SVG.
     Raises UserError for a folder that holds no finished run, and for nets whose slice needs data that are gone.
     """
     subject = load(path)
@@ -38,7 +38,7 @@ def explain(path: str | Path, png: bool = False) -> list[Path]:
         atomic.write_bytes(written[-1], shot.encoded)
         atomic.write_bytes(folder / "film-end.webp", shot.still)
         told.append(Explained("film.webp", shot.caption, "film-end.webp"))
-    for name, drawn in draw(subject, seen).items():
+    for name, drawn in (attention.draw(subject) | draw(subject, seen)).items():
         written += _save(drawn.figure, folder / name, png)
         told.append(Explained(f"{name}.svg", drawn.caption))
     subject.folder.write_explained(told)
