@@ -13,10 +13,13 @@ from torch import nn
 
 from hyperplane.contracts import Batch
 from hyperplane.errors import UserError
+from hyperplane.nets.blocks.attention import SelfAttention
 from hyperplane.recipe import HardwareRecipe
 
 WIDE = 32
 """Channels that a convolution reads from which on bfloat16 pays on a CPU that multiplies in it."""
+WIDE_TOKENS = 128
+"""Features of a token from which on it does for self-attention and what is computed with it."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,14 @@ def _numbers(device: torch.device, net: nn.Module) -> tuple[torch.dtype, str]:
         if torch.cuda.is_bf16_supported():
             return torch.bfloat16, "bfloat16 on CUDA"
         return torch.float32, "float32, since this CUDA device has no bfloat16"
-    wide = max((m.in_channels for m in net.modules() if isinstance(m, nn.Conv2d)), default=0) >= WIDE
     can = torch.cpu.get_capabilities()
-    if wide and (can.get("avx512_bf16") or can.get("amx_bf16")):
-        return torch.bfloat16, f"bfloat16, since it convolves {WIDE} channels or more on a CPU with instructions for it"
+    if can.get("avx512_bf16") or can.get("amx_bf16"):
+        channels = max((m.in_channels for m in net.modules() if isinstance(m, nn.Conv2d)), default=0)
+        if channels >= WIDE:
+            why = f"bfloat16, since it convolves {WIDE} channels or more on a CPU with instructions for it"
+            return torch.bfloat16, why
+        features = max((m.qkv.in_features for m in net.modules() if isinstance(m, SelfAttention)), default=0)
+        if features >= WIDE_TOKENS:
+            why = f"bfloat16, since it attends with {WIDE_TOKENS} features or more on a CPU with instructions for it"
+            return torch.bfloat16, why
     return torch.float32, "float32 on a CPU, where bfloat16 does not pay for nets this small"
