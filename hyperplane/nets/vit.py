@@ -164,12 +164,9 @@ class ViT(Published):
     def forward(self, x: Tensor, taps: dict[str, Tensor] | None = None) -> Tensor:
         """Return (B, outputs); taps: `patches`, `layer1`, ... are maps (B, D, h, w), `features` what is classified."""
         token_BTD, grid = self.tokens(x)
-        if taps is not None:
-            taps["patches"] = self.as_map(token_BTD, grid)
+        token_BTD = self._tapped(token_BTD, grid, "patches", taps)
         for number, layer in enumerate(self.blocks, 1):
-            token_BTD = layer(token_BTD)
-            if taps is not None:
-                taps[f"layer{number}"] = self.as_map(token_BTD, grid)
+            token_BTD = self._tapped(layer(token_BTD), grid, f"layer{number}", taps)
         token_BTD = self.norm(token_BTD)
         feature_BD = token_BTD[:, 0] if self.pool == "class" else token_BTD.mean(1)
         if taps is not None:
@@ -218,6 +215,14 @@ class ViT(Published):
         """Return the patches' tokens where they belong, (B, D, h, w)."""
         patch_BTD = token_BTD[:, 1:] if self.pool == "class" else token_BTD
         return patch_BTD.transpose(1, 2).unflatten(2, grid)
+
+    def _tapped(self, token_BTD: Tensor, grid: tuple[int, int], name: str, taps: dict[str, Tensor] | None) -> Tensor:
+        """Keep the tokens as a map, and return them as made of it, so that slopes of the output are known there."""
+        if taps is None:
+            return token_BTD
+        taps[name] = self.as_map(token_BTD, grid)
+        patch_BTD = taps[name].flatten(2).transpose(1, 2)
+        return torch.cat([token_BTD[:, :1], patch_BTD], dim=1) if self.pool == "class" else patch_BTD
 
     def published_keys(self, state_dict: Mapping[str, Tensor]) -> dict[str, str]:
         """Return the keys of a published state dict by ours: timm's, which are ours, or torchvision's."""

@@ -235,7 +235,7 @@ def _expected(
 ) -> dict[str, Tensor]:
     """Return a net's tensors under the keys that a state dict has for them, on the meta device."""
     net = _net(name, shape, channels, outputs)
-    keys = net.published_keys(tensors) if isinstance(net, Published) else {}
+    keys: dict[str, str] = net.published_keys(tensors) if isinstance(net, Published) else {}
     return {keys.get(key, key): tensor for key, tensor in net.state_dict().items()}
 
 

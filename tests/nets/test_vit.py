@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -17,7 +18,7 @@ from hyperplane.nets.blocks.chance import StochasticDepth
 from hyperplane.nets.vit import OLDER, TORCHVISION, ViT, _renamed, resized
 
 
-def small(shape: tuple[int, ...] = (3, 16, 16), seed: int = 0, **options: object) -> ViT:
+def small(shape: tuple[int, ...] = (3, 16, 16), seed: int = 0, **options: Any) -> ViT:
     torch.manual_seed(seed)
     net = nets.build("vit", shape, 5, {"width": 12, "depth": 2, "heads": 2, "patch": 4, **options})
     assert isinstance(net, ViT)
@@ -84,6 +85,10 @@ def test_layers_are_maps_where_their_patches_are(pool: str) -> None:
     assert {name: tuple(tap.shape) for name, tap in taps.items()} == {
         "patches": (2, 12, 4, 6), "layer1": (2, 12, 4, 6), "layer2": (2, 12, 4, 6), "features": (2, 12)
     }  # fmt: skip
+    said_BK = net(image, slopes := {})
+    assert torch.equal(said_BK, net(image))
+    slope_BDhw = torch.autograd.grad(said_BK.sum(), [slopes["layer1"]])[0]
+    assert (slope_BDhw.abs().amax((0, 1)) > 0).all()
     second, first = net.features(image, [2, 1])
     assert torch.equal(first, taps["layer1"]) and torch.equal(second, taps["layer2"])
     place_BD = net.patch_embed(image)[:, :, 2, 3] + net.pos_embed[:, 2 * 6 + 3 + (pool == "class")]
@@ -125,7 +130,7 @@ def test_a_branch_is_left_out_for_whole_samples_as_often_as_it_should() -> None:
         ({"stem": "convolutions", "patch": 6}, "expected a power of 2"),
     ],
 )
-def test_options_that_make_no_net_are_told(options: dict[str, object], says: str) -> None:
+def test_options_that_make_no_net_are_told(options: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=says):
         small(**options)
 

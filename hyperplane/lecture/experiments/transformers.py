@@ -179,7 +179,7 @@ def _influence(budget: Budget, nets: list[ViT], image_BCHW: Tensor) -> tuple[Fin
         budget.judged(found.mean > 0.5),
         "Each token was hidden from another, and the change of what a head gives that one was measured: it has the "
         f"order of a[xᵢ, xⱼ] with a rank correlation of {found.mean:.2f}, and the greatest weight is the greatest "
-        f"influence in {100 * np.mean(greatest):.0f}% of cases, since what a token passes on counts as well. Of several "
+        f"influence in {100 * np.mean(greatest):.0f}% of cases, since what a token passes on counts as well. Of all "
         f"heads together the mean weight tells less: {np.mean(together):.2f}.",
         found,
         "rank correlation of attention and influence",
