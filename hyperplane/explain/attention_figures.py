@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 MOST_LAYERS, MOST_HEADS, MOST_PLACES = 6, 8, 9
 """That one figure shows: of layers and of heads, and of patches along each side."""
 WIDTH = 5.6
-SMALL = 7.5
 
 
 def some(count: int, most: int) -> list[int]:
@@ -39,11 +38,10 @@ def heads(picture_HW3: np.ndarray, name: str, maps: Mapping[str, Sequence[np.nda
     with house.style():
         count = max(map(len, maps.values()))
         chosen = some(count, MOST_HEADS)
-        figure, axes = _grid(len(maps), 1 + len(chosen), after_first=0.62, under=0.06 if len(maps) > 1 else 0.38)
+        figure, axes = _grid(len(maps), 1 + len(chosen), after_first=0.62, title=house.shortened(name, 60))
         for row, (layer, shares) in enumerate(maps.items()):
             if row == 0:
                 axes[0][0].imshow(picture_HW3, interpolation=_smoothness(picture_HW3))
-                axes[0][0].set_xlabel(_folded(name), fontsize=SMALL, labelpad=3, color=SOFT)
             else:
                 axes[row][0].set_visible(False)
             axes[row][1].set_ylabel(layer, fontsize=8.5, color=INK, rotation=0, ha="right", va="center", labelpad=5)
@@ -62,7 +60,7 @@ def together(rows: Sequence[tuple[np.ndarray, str, Sequence[np.ndarray]]]) -> Fi
     """
     columns = ("the image", "first layer", "last layer", "all layers")
     with house.style():
-        figure, axes = _grid(len(rows), len(columns), left=1.05, under=0.06, side=1.02)
+        figure, axes = _grid(len(rows), len(columns), left=1.05, side=1.02)
         for row, (picture_HW3, name, shares) in enumerate(rows):
             axes[row][0].imshow(picture_HW3, interpolation=_smoothness(picture_HW3))
             axes[row][0].set_ylabel(_folded(name), fontsize=8, color=SOFT, rotation=0, ha="right", va="center",
@@ -145,19 +143,22 @@ def _grid(
     *,
     left: float = 0.1,
     after_first: float = 0.0,
-    under: float,
     side: float = 9.0,
+    title: str = "",
 ) -> tuple[Figure, list[list[Axes]]]:
     """Return a figure of square axes without ticks.
 
-    Arguments: how many; inches left of them, between the first column and the others, and below; their side at most.
+    Arguments: how many; inches left of them, and between the first column and the others; their side at most; what
+    stands above them.
     """
     from matplotlib.figure import Figure
 
-    gap, top = 0.06, 0.28
+    gap, top = 0.06, 0.56 if title else 0.28
     side = min(side, (WIDTH - left - after_first - 0.1 - gap * (columns - 1)) / columns)
-    high = top + rows * (side + gap) + under
+    high = top + rows * (side + gap) + 0.06
     figure = Figure((WIDTH, high), dpi=drawing.DOTS)
+    if title:
+        figure.text(0.1 / WIDTH, 1 - 0.18 / high, title, fontsize=11, fontweight="bold", color=INK, va="center")
     axes = []
     for row in range(rows):
         y = top + row * (side + gap)
@@ -191,6 +192,6 @@ def _smoothness(picture_HW3: np.ndarray) -> str:
 
 
 def _folded(name: str) -> str:
-    """Return a class and what it was taken for on a line each, shortened."""
-    truth, *said = name.split(", taken for ")
-    return "\n".join([house.shortened(truth, 16), *(f"taken for {house.shortened(one, 10)}" for one in said)])
+    """Return a class and what it was taken for on lines of their own, shortened."""
+    truth, *said = (house.shortened(part, 15) for part in name.split(", taken for "))
+    return "\n".join([truth, *(f"taken for\n{one}" for one in said)])

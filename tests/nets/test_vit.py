@@ -14,6 +14,7 @@ import hyperplane
 from hyperplane import nets
 from hyperplane.engine.muon import split
 from hyperplane.errors import UserError
+from hyperplane.nets.blocks.attention import Layer
 from hyperplane.nets.blocks.chance import StochasticDepth
 from hyperplane.nets.vit import OLDER, TORCHVISION, ViT, _renamed, resized
 
@@ -103,9 +104,10 @@ def test_attention_of_every_layer_is_what_the_layer_does() -> None:
     assert [tuple(map_BNTT.shape) for map_BNTT in found] == [(2, 2, 17, 17)] * 2
     torch.testing.assert_close(found[1].sum(3), torch.ones(2, 2, 17))
     token_BTD, _ = net.tokens(image)
-    attention = net.blocks[0].attn
-    mixed = found[0] @ attention.split(token_BTD)[2]  # pyright: ignore[reportCallIssue]
-    torch.testing.assert_close(attention.join(mixed), attention(token_BTD))  # pyright: ignore[reportCallIssue]
+    first = net.blocks[0]
+    assert isinstance(first, Layer)
+    mixed = found[0] @ first.attn.split(token_BTD)[2]
+    torch.testing.assert_close(first.attn.join(mixed), first.attn(token_BTD))
 
 
 def test_a_branch_is_left_out_for_whole_samples_as_often_as_it_should() -> None:
@@ -117,7 +119,7 @@ def test_a_branch_is_left_out_for_whole_samples_as_often_as_it_should() -> None:
     assert (dropped[:, 0, 0] == 0).float().mean().item() == pytest.approx(0.25, abs=0.03)
     assert dropped.unique().tolist() == [0.0, pytest.approx(4 / 3)]
     assert layer.eval()(x) is x
-    rates = [block.skip.rate for block in small(depth=3, stochastic_depth=0.2).blocks]
+    rates = [m.rate for m in small(depth=3, stochastic_depth=0.2).modules() if isinstance(m, StochasticDepth)]
     assert rates == [0.0, pytest.approx(0.1), pytest.approx(0.2)]
 
 

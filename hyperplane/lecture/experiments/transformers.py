@@ -21,7 +21,7 @@ from hyperplane.lecture.budget import Budget
 from hyperplane.lecture.commands import typed
 from hyperplane.lecture.findings import Finding, Outcome, Picture, Spread, Table
 from hyperplane.nets.blocks.attention import MLP, Layer, SelfAttention
-from hyperplane.nets.vit import ViT
+from hyperplane.nets.vit import Patches, ViT
 from hyperplane.recipe import DataRecipe, NetRecipe, OptimizerRecipe, Recipe, ScheduleRecipe, TrainingRecipe
 
 ROUNDING = 1e-5
@@ -130,8 +130,9 @@ def _patches(net: ViT, image_BCHW: Tensor) -> Finding:
     side = net.patch
     token_BTD, grid = net.tokens(image_BCHW)
     cut_BTD = F.unfold(image_BCHW, side, stride=side).transpose(1, 2)
-    weight_DP, bias_D = net.patch_embed.proj.weight.flatten(1), net.patch_embed.proj.bias
-    own_BTD = cut_BTD @ weight_DP.T + bias_D + net.pos_embed[:, 1:]
+    assert isinstance(net.patch_embed, Patches) and net.patch_embed.proj.bias is not None
+    weight_DP = net.patch_embed.proj.weight.flatten(1)
+    own_BTD = cut_BTD @ weight_DP.T + net.patch_embed.proj.bias + net.pos_embed[:, 1:]
     off = float((own_BTD - token_BTD[:, 1:]).abs().max())
     changed_BCHW = image_BCHW.clone()
     changed_BCHW[:, :, side : 2 * side, :side] += 1
