@@ -25,6 +25,9 @@ CASES = {
     "resnet20, 3×32×32, batch 32": ("resnet20", (3, 32, 32), 32, {}, 3),
     "resnet18-small, 3×32×32, batch 8": ("resnet18-small", (3, 32, 32), 8, {}, 2),
     "compact, 3×32×32, batch 100": ("compact", (3, 32, 32), 100, {}, 2),
+    "vit-small-32, 3×32×32, batch 32": ("vit-small-32", (3, 32, 32), 32, {}, 2),
+    "vit-small-32 without convolutions, batch 32": ("vit-small-32", (3, 32, 32), 32, {"stem": "patch"}, 2),
+    "vit-small-28 without convolutions, batch 32": ("vit-small-28", (1, 28, 28), 32, {"stem": "patch"}, 2),
 }
 """Net, shape of a sample, batch, options, and steps in each timing."""
 

@@ -81,12 +81,21 @@ class Muon(torch.optim.Optimizer):
 
 
 def split(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Return a module's trained weights: hidden matrices, and others (vectors, embeddings, the last linear layer)."""
+    """Return a module's trained weights: hidden maps, and others (vectors, embeddings, the last linear layer)."""
     layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
     outer = [*layers[-1:], *(layer for layer in module.modules() if isinstance(layer, nn.Embedding))]
     kept = {p for layer in outer for p in layer.parameters()}
     trained = [p for p in module.parameters() if p.requires_grad]
-    return [p for p in trained if p.ndim >= 2 and p not in kept], [p for p in trained if p.ndim < 2 or p in kept]
+    hidden = [p for p in trained if is_map(p) and p not in kept]
+    return hidden, [p for p in trained if not is_map(p) or p in kept]
+
+
+def is_map(weight: Tensor) -> bool:
+    """Say whether a weight is that of a linear map or a convolution, (R, C) or (R, C, h, w).
+
+    Norms and biases are vectors, and so are the tokens and positions that a transformer learns, of shape (1, T, D).
+    """
+    return weight.ndim in (2, 4)
 
 
 def orthogonal(matrix_RC: Tensor, numbers: torch.dtype = torch.float32) -> Tensor:

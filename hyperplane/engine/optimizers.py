@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from hyperplane.engine.muon import Muon
+from hyperplane.engine.muon import Muon, is_map
 from hyperplane.recipe import OptimizerRecipe
 
 LEARNING_RATES = {"adamw": 2e-3, "sgd": 0.05, "muon": 0.02}
@@ -37,13 +37,13 @@ def build(recipe: OptimizerRecipe, module: nn.Module) -> torch.optim.Optimizer:
 
 
 def decay(recipe: OptimizerRecipe, module: nn.Module) -> Callable[[float], None] | None:
-    """Return what to call with the learning rate before each step, so that tensors of two dimensions or more decay.
+    """Return what to call with the learning rate before each step, so that linear maps and convolutions decay.
 
     AdamW and Muon shrink the weights themselves, SGD adds the penalty's gradient. None where nothing decays. A second
     group of the optimizer would do the same, at twice the cost for small nets.
     """
     share = recipe.weight_decay or 0.0
-    matrices = [p for p in module.parameters() if p.requires_grad and p.ndim >= 2]
+    matrices = [p for p in module.parameters() if p.requires_grad and is_map(p)]
     if not share or not matrices:
         return None
     held = [p.detach() for p in matrices]  # the same memory, outside of the tape

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hyperplane import data
 from hyperplane.data import Encoded
 from hyperplane.errors import UserError
-from hyperplane.explain import film, worked
+from hyperplane.explain import attention, film, worked
 from hyperplane.explain.gallery import Drawn, draw
 from hyperplane.explain.images import Drawing, Gallery, LeftOut, Watch
 from hyperplane.explain.levels import GRID
@@ -36,8 +36,8 @@ def explain(
     """Draw what the net of a run folder learned, into its folder `explain` and its report, and return the files.
 
     Nets of two inputs are drawn on their plane, of one input along it, with a film of their training where the run kept
-    one; nets that sort images by their filters, maps and samples; all others, and these too where that takes little, on
-    a slice through three samples of the training data. Arguments: the run folder; pictures, or folders of them, to
+    one; nets that sort images by their filters, maps and samples, transformers by their attention as well; all others,
+    and these too where that takes little, on a slice through three samples of the training data. Arguments: the run folder; pictures, or folders of them, to
     explain instead, for a net that sorts images; whether to write each figure as PNG as well as SVG; who is told of
     what is drawn and of what is left out. Raises UserError for a folder that holds no finished run, for pictures that
     cannot be read, and for nets whose slice needs data that are gone.
@@ -55,9 +55,10 @@ def explain(
         return _write(subject, "", None, Gallery(subject, vision, watch).given(encoded).drawn, png, added=True)
     if vision is None:
         seen = view(subject)
-        return _write(subject, "film", film.film(subject, seen), draw(subject, seen), png)
+        return _write(subject, "film", film.film(subject, seen), attention.draw(subject) | draw(subject, seen), png)
     gallery = Gallery(subject, vision, watch).all()
-    return _write(subject, "walk", gallery.walk, gallery.drawn | _slice(subject, watch), png)
+    drawn = attention.draw(subject) | gallery.drawn | _slice(subject, watch)
+    return _write(subject, "walk", gallery.walk, drawn, png)
 
 
 def write_worked(folder: Path, png: bool = False) -> list[Path]:

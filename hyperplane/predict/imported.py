@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hyperplane import discovery, nets
 from hyperplane.contracts import Description
@@ -23,7 +23,7 @@ from hyperplane.data.blocks import files
 from hyperplane.data.blocks.files import Remote
 from hyperplane.engine import environment, model, precision
 from hyperplane.errors import UserError, nearest
-from hyperplane.nets.blocks.published import Difference, Weights, differ
+from hyperplane.nets.blocks.published import Difference, Published, Weights, differ
 from hyperplane.predict import foreign
 from hyperplane.recipe import DataRecipe, NetRecipe, Recipe, TaskRecipe
 from hyperplane.runs import report
@@ -56,6 +56,10 @@ class Fit:
     outputs: int
     difference: Difference
     """Empty where it fits."""
+    side: int
+    """Of the images that it was trained on, as far as it tells, else of the net's example."""
+    reading: Weights | None
+    """How files of its layout usually read images, if that is known."""
 
 
 def import_weights(
@@ -93,14 +97,14 @@ def import_weights(
     folder.expect_free(overwrite)
     notes = [f"The weights are those of {path.name}, SHA-256 {found.sha256}.", *found.notes]
     tensors = found.tensors
+    side = fit.side if size is None else size
+    _net(fit.name, (fit.channels, side, side), fit.channels, 1)  # says so where the size is too small
     if fit.outputs == 2:
         tensors = _one_output(tensors, fit)
         notes.append(
             "Of two classes one output is kept, the second's less the first's: their probabilities are the same."
         )
     variant = discovery.load("nets", fit.name)
-    side = variant.EXAMPLE["shape"][-1] if size is None else size
-    _expected(fit.name, (fit.channels, side, side), fit.channels, 1)  # says so where the size is too small
     encoding = _encoding(fit, known, mean, std, notes)
     description = Description(
         name="ImageNet" if known else path.stem,
@@ -123,7 +127,7 @@ def import_weights(
     )
     with torch.device("meta"):
         made = model.build(recipe, description)
-    expected = made.net.state_dict()
+    expected, tensors = made.net.state_dict(), _under_own_keys(made.net, tensors)
     made.net.load_state_dict({key: t.to(expected[key].dtype) for key, t in tensors.items()}, assign=True)
     folder = RunFolder.create(folder.path, overwrite)
     folder.write_recipe(recipe)
@@ -205,7 +209,7 @@ def _fits(tensors: Mapping[str, Tensor]) -> list[Fit]:
             options = nets.all_options(module.NET, module.VARIANTS.get(name, {}), name)
             if len(module.EXAMPLE["shape"]) == 3 and options not in seen:
                 seen.append(options)
-                difference = differ(tensors, _expected(name, module.EXAMPLE["shape"], *MARKS))
+                difference = differ(tensors, _expected(name, module.EXAMPLE["shape"], *MARKS, tensors))
                 distances[name] = len(difference.missing) + len(difference.foreign)
     least = min(distances.values())
     fits = [_try(name, tensors) for name, distance in distances.items() if distance == least]
@@ -221,13 +225,18 @@ def _try(name: str, tensors: Mapping[str, Tensor]) -> Fit | None:
 
     Channels and outputs are the numbers that change in a net's shapes when it is built for others of them.
     """
-    shape = discovery.load("nets", name).EXAMPLE["shape"]
+    shape = _example(name)
     if len(shape) != 3:
         return None
-    plain = _expected(name, shape, *MARKS)
-    channels = _read_off(plain, _expected(name, shape, MARKS[0] + 1, MARKS[1]), tensors, MARKS[0])
-    outputs = _read_off(plain, _expected(name, shape, MARKS[0], MARKS[1] + 1), tensors, MARKS[1])
-    return Fit(name, channels, outputs, differ(tensors, _expected(name, shape, channels, outputs)))
+    plain = _expected(name, shape, *MARKS, tensors)
+    channels = _read_off(plain, _expected(name, shape, MARKS[0] + 1, MARKS[1], tensors), tensors, MARKS[0])
+    outputs = _read_off(plain, _expected(name, shape, MARKS[0], MARKS[1] + 1, tensors), tensors, MARKS[1])
+    net = _net(name, shape, channels, outputs)
+    expected = _expected(name, shape, channels, outputs, tensors)
+    if not isinstance(net, Published):
+        return Fit(name, channels, outputs, differ(tensors, expected), shape[-1], None)
+    side, reading = net.published_side(tensors) or shape[-1], net.published_reading(tensors)
+    return Fit(name, channels, outputs, differ(net.fitted(tensors), expected), side, reading)
 
 
 def _read_off(
@@ -242,17 +251,37 @@ def _read_off(
     return mark
 
 
+def _example(name: str) -> tuple[int, ...]:
+    return discovery.load("nets", name).EXAMPLE["shape"]
+
+
 @lru_cache(maxsize=256)
-def _expected(name: str, shape: tuple[int, ...], channels: int, outputs: int) -> dict[str, Tensor]:
-    """Return a net's state dict on the meta device: keys and shapes without numbers."""
+def _net(name: str, shape: tuple[int, ...], channels: int, outputs: int) -> nn.Module:
+    """Return a net on the meta device: keys and shapes without numbers."""
     with torch.device("meta"):
-        return nets.build(name, (channels, *shape[1:]), outputs).state_dict()
+        return nets.build(name, (channels, *shape[1:]), outputs)
+
+
+def _expected(
+    name: str, shape: tuple[int, ...], channels: int, outputs: int, tensors: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return a net's tensors under the keys that a state dict has for them, on the meta device."""
+    net = _net(name, shape, channels, outputs)
+    keys: dict[str, str] = net.published_keys(tensors) if isinstance(net, Published) else {}
+    return {keys.get(key, key): tensor for key, tensor in net.state_dict().items()}
+
+
+def _under_own_keys(net: nn.Module, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Return the tensors of a state dict that fits a net under the net's keys, for images of the net's size."""
+    if not isinstance(net, Published):
+        return tensors
+    fitted = net.fitted(tensors)
+    return {key: fitted[theirs] for key, theirs in net.published_keys(tensors).items() if theirs in fitted}
 
 
 def _one_output(tensors: Mapping[str, Tensor], fit: Fit) -> dict[str, Tensor]:
     """Return the tensors of a net with one output for two classes, its logit the difference of theirs."""
-    shape = discovery.load("nets", fit.name).EXAMPLE["shape"]
-    two, one = (_expected(fit.name, shape, fit.channels, outputs) for outputs in (2, 1))
+    two, one = (_expected(fit.name, _example(fit.name), fit.channels, outputs, tensors) for outputs in (2, 1))
     return {
         key: tensor[1:] - tensor[:1] if key in two and two[key].shape != one[key].shape else tensor
         for key, tensor in tensors.items()
@@ -266,8 +295,8 @@ def _encoding(
     fit: Fit, known: Weights | None, mean: tuple[float, ...], std: tuple[float, ...], notes: list[str]
 ) -> dict[str, Any]:
     """Return how a picture becomes an input, as far as that is known; `notes` says where it is a guess."""
-    published = next((w for w in _published().values() if w.variant == fit.name), Weights(fit.name, middle=1.0))
-    weights = known or published
+    of_net = next((w for w in _published().values() if w.variant == fit.name), Weights(fit.name, middle=1.0))
+    weights = known or fit.reading or of_net
     encoding: dict[str, Any] = {"middle": weights.middle}
     for name, given, usual, neutral in (("mean", mean, weights.mean, 0.0), ("std", std, weights.std, 1.0)):
         value = given or (usual if len(usual) == fit.channels else (neutral,) * fit.channels)

@@ -13,6 +13,7 @@ from hyperplane.engine import chance, evaluation, optimizers, precision
 from hyperplane.engine.averages import MovingAverage
 from hyperplane.engine.schedules import multiple
 from hyperplane.errors import UserError
+from hyperplane.nets.blocks.attention import SelfAttention
 from hyperplane.nets.blocks.chance import Dropout
 from hyperplane.recipe import HardwareRecipe, OptimizerRecipe, ScheduleRecipe
 
@@ -119,6 +120,14 @@ def test_wide_convolutions_are_computed_in_bfloat16_where_the_cpu_can(monkeypatc
     chosen = precision.choose(auto, wide)
     assert chosen.dtype is (torch.bfloat16 if able else torch.float32)
     assert chosen.exact().dtype is precision.choose(auto, narrow).dtype is torch.float32
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_wide_attention_is_computed_in_bfloat16_where_the_cpu_can(monkeypatch, able):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": able})
+    wide, narrow = (SelfAttention(width, 2, causal=False) for width in (128, 126))
+    assert precision.choose(HardwareRecipe(device="cpu"), wide).dtype is (torch.bfloat16 if able else torch.float32)
+    assert precision.choose(HardwareRecipe(device="cpu"), narrow).dtype is torch.float32
 
 
 def test_intervals_cover(tmp_path):

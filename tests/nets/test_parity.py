@@ -14,6 +14,7 @@ from hyperplane import nets
 from tests.nets import published
 
 NAMES = ["alexnet", "googlenet", "resnet18", "resnet50", "vgg19", "vgg19_bn"]
+TRANSFORMERS = ["vit_b_16", "vit_base_patch16_224", "vit_tiny_patch16_224"]
 
 COUNTS = {
     "alexnet": 61_100_840,
@@ -32,6 +33,11 @@ COUNTS = {
     "vgg16_bn": 138_365_992,
     "vgg19": 143_667_240,
     "vgg19_bn": 143_678_248,
+    "vit_b_16": 86_567_656,
+    "vit_b_32": 88_224_232,
+    "vit_l_16": 304_326_632,
+    "vit_l_32": 306_535_400,
+    "vit_h_14": 632_045_800,
 }
 """Parameters for 1,000 classes, as torchvision's documentation states them."""
 CIFAR = {8: 0.08, 20: 0.27, 32: 0.46, 44: 0.66, 56: 0.85, 110: 1.7}
@@ -53,17 +59,19 @@ def _memory() -> Iterator[None]:
     published.forget()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES + TRANSFORMERS)
 def test_tensors_and_outputs_are_the_published_ones(name: str, shared_data: Path) -> None:
     file = shared_data.parent / "parity" / f"{name}.json"
     if not file.is_file():
         pytest.skip(f"needs {file}")
     told = json.loads(file.read_text())
     net = on_meta(name)
-    assert {key: list(tensor.shape) for key, tensor in net.state_dict().items()} == told["state_dict"]
+    keys = net.published_keys(told["state_dict"])  # pyright: ignore[reportCallIssue]
+    assert {keys[key]: list(tensor.shape) for key, tensor in net.state_dict().items()} == told["state_dict"]
     assert count(net) == told["parameters"]
 
-    net.load_state_dict(published.weights(told["state_dict"]), strict=True, assign=True)
+    net.to_empty(device="cpu")
+    net.load_published(published.weights(told["state_dict"]))  # pyright: ignore[reportCallIssue]
     given = told["input"]
     with torch.inference_mode():
         output = net.eval()(published.images(given["batch"], given["size"], given["seed"])).double().numpy()

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hyperplane.errors import UserError
-from hyperplane.nets.blocks.chance import Dropout
+from hyperplane.nets.blocks.chance import Dropout, StochasticDepth
 
 Norm = Literal["pre", "post"]
 Nonlinearity = Literal["gelu", "gelu-tanh", "relu", "relu-squared"]
@@ -154,14 +154,19 @@ class Layer(nn.Module):
         bias: bool = True,
         qk_norm: bool = False,
         dropout: float = 0.0,
+        skipped: float = 0.0,
     ) -> None:
-        """Build it; `hidden` are the units of the MLP (None: four times the width)."""
+        """Build it; `hidden` are the units of the MLP (None: four times the width).
+
+        `skipped` is how often, in training, a sample's attention is left out, and its MLP likewise.
+        """
         super().__init__()
         self.before = norm == "pre"
         self.norm1 = normalisation(width)
         self.attn = SelfAttention(width, heads, causal=causal, bias=bias, qk_norm=qk_norm, dropout=dropout)
         self.norm2 = normalisation(width)
         self.mlp = MLP(width, hidden or 4 * width, nonlinearity, bias, dropout)
+        self.skip = StochasticDepth(skipped)
 
     def forward(
         self,
@@ -173,10 +178,10 @@ class Layer(nn.Module):
     ) -> Tensor:
         """Return (B, T, D); the arguments are those of the attention."""
         if self.before:
-            x_BTD = x_BTD + self.attn(self.norm1(x_BTD), rotation=rotation, mask=mask, cache=cache)
-            return x_BTD + self.mlp(self.norm2(x_BTD))
-        x_BTD = self.norm1(x_BTD + self.attn(x_BTD, rotation=rotation, mask=mask, cache=cache))
-        return self.norm2(x_BTD + self.mlp(x_BTD))
+            x_BTD = x_BTD + self.skip(self.attn(self.norm1(x_BTD), rotation=rotation, mask=mask, cache=cache))
+            return x_BTD + self.skip(self.mlp(self.norm2(x_BTD)))
+        x_BTD = self.norm1(x_BTD + self.skip(self.attn(x_BTD, rotation=rotation, mask=mask, cache=cache)))
+        return self.norm2(x_BTD + self.skip(self.mlp(x_BTD)))
 
     def maps(self, x_BTD: Tensor, *, rotation: Rotation | None = None) -> Tensor:
         """Return the attention's maps, (B, H, T, T), for the tokens that come into the layer."""

@@ -36,3 +36,23 @@ class Dropout(ChanceLayer):
             return x
         keep = torch.empty_like(x).bernoulli_(1 - self.rate, generator=self.generator)
         return x * keep / (1 - self.rate)
+
+
+class StochasticDepth(ChanceLayer):
+    """Set a sample to 0 with probability `rate` in training, and scale the others to keep the mean.
+
+    On a branch that is added to a bypass, this leaves the branch out (Huang et al. 2016, "Deep networks with stochastic
+    depth", arXiv:1603.09382).
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        assert 0 <= rate < 1, "whoever builds it checks the rate"
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x, (B, ...), with some of its samples set to 0 (training), or x itself."""
+        if not self.training or self.rate == 0:
+            return x
+        keep = x.new_empty(len(x), *[1] * (x.ndim - 1)).bernoulli_(1 - self.rate, generator=self.generator)
+        return x * keep / (1 - self.rate)

@@ -86,12 +86,29 @@ class Published(nn.Module):
 
     def load_published(self, state_dict: Mapping[str, Tensor]) -> None:
         """Load a published state dict; raises UserError that names what is missing, foreign or of another shape."""
-        difference = differ(state_dict, self.state_dict())
+        keys, own, held = self.published_keys(state_dict), self.state_dict(), self.fitted(state_dict)
+        difference = differ(held, {keys[key]: tensor for key, tensor in own.items()})
         if difference:
             raise UserError(
                 f"the state dict {difference}; name the net that it was saved from, with as many channels and classes"
             )
-        self.load_state_dict(dict(state_dict))
+        self.load_state_dict({key: held[theirs] for key, theirs in keys.items() if theirs in held})
+
+    def published_keys(self, state_dict: Mapping[str, Tensor]) -> dict[str, str]:
+        """Return, by the net's own keys, those that a state dict of this layout has: the same, or others for some."""
+        return {key: key for key in self.state_dict()}
+
+    def fitted(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return a state dict, under its own keys, with what depends on the images' size brought to this net's."""
+        return state_dict
+
+    def published_reading(self, state_dict: Mapping[str, Tensor]) -> Weights | None:
+        """Return how the images of files of this layout are usually read; None where nothing is known of it."""
+        return None
+
+    def published_side(self, state_dict: Mapping[str, Tensor]) -> int | None:
+        """Return the side of the images that a state dict was trained on, in pixels; None where it does not tell."""
+        return None
 
 
 def _some(names: Sequence[str]) -> str:

@@ -1,0 +1,27 @@
+"""What the experiments on attention measure, against what can be said by hand."""
+
+from __future__ import annotations
+
+import torch
+
+from hyperplane.lecture.experiments.transformers import again, hidden, hidden_in_head, rank_correlation
+from hyperplane.nets.blocks.attention import SelfAttention
+
+
+def test_a_hidden_token_moves_the_mean_as_computed_without_it() -> None:
+    torch.manual_seed(0)
+    attention = SelfAttention(6, 1, causal=False)
+    with torch.no_grad():
+        attention.proj.weight.copy_(torch.eye(6))
+        x_BTD = torch.randn(2, 5, 6)
+        torch.testing.assert_close(hidden_in_head(attention, x_BTD)[:, 0], hidden(attention, x_BTD))
+
+
+def test_rank_correlation_is_of_the_order_alone() -> None:
+    a = torch.tensor([[1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0]])
+    b = torch.tensor([[0.1, 5.0, 6.0, 99.0], [4.0, 3.0, 2.0, 1.0], [2.0, 1.0, 4.0, 3.0]])
+    torch.testing.assert_close(rank_correlation(a, b), torch.tensor([1.0, -1.0, 0.6]).double())
+
+
+def test_symbols_that_come_again() -> None:
+    assert again(torch.tensor([[3, 1, 3, 2], [0, 1, 2, 3]])).tolist() == [[True, False, True, False], [False] * 4]
