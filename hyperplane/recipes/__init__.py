@@ -97,8 +97,8 @@ def complete(recipe: Recipe, description: Description) -> Recipe:
 
     Task: the one that fits. Net: that of the run which it begins with, else LeNet for images, GPT for text, an MLP
     otherwise. Optimizer: `engine.choice.optimizer` has the rule; AdamW for a net that begins with a run, at a tenth of
-    its rate. Batch: 64, or 128 from 20,000 samples on, no more than an eighth of the samples. Epochs: at least 10 and 2,000
-    steps, at most 400 epochs. Raises UserError for an unknown net, task or option.
+    its rate. Batch: 64, or 128 from 20,000 samples on, no more than an eighth of the samples. Epochs: at least 10 and
+    2,000 steps, at most 400 epochs. Raises UserError for an unknown net, task or option.
     """
     from hyperplane import nets, tasks
     from hyperplane.engine import choice, fine_tuning
