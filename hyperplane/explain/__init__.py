@@ -37,10 +37,10 @@ def explain(
 
     Nets of two inputs are drawn on their plane, of one input along it, with a film of their training where the run kept
     one; nets that sort images by their filters, maps and samples, transformers by their attention as well; all others,
-    and these too where that takes little, on a slice through three samples of the training data. Arguments: the run folder; pictures, or folders of them, to
-    explain instead, for a net that sorts images; whether to write each figure as PNG as well as SVG; who is told of
-    what is drawn and of what is left out. Raises UserError for a folder that holds no finished run, for pictures that
-    cannot be read, and for nets whose slice needs data that are gone.
+    and these too where that takes little, on a slice through three samples of the training data. Arguments: the run
+    folder; pictures, or folders of them, to explain instead, for a net that sorts images; whether to write each figure
+    as PNG as well as SVG; who is told of what is drawn and of what is left out. Raises UserError for a folder that
+    holds no finished run, for pictures that cannot be read, and for nets whose slice needs data that are gone.
     """
     subject = load(path)
     if subject.description.kind == "text":
