@@ -107,6 +107,27 @@ def test_ctrl_c_saves_and_the_resumed_run_is_the_uninterrupted_one(tmp_path, rec
     assert (tmp_path / "stopped" / "report.html").stat().st_mtime_ns == before, "a finished run was touched"
 
 
+def test_a_text_is_drawn_anew_at_every_step_and_still_resumed(tmp_path):
+    (tmp_path / "book.txt").write_text("Shall I compare thee to a summer's day?\n" * 60)
+    recipe = Recipe(
+        data=DataRecipe(source=str(tmp_path / "book.txt"), options={"context": 16}),
+        net=NetRecipe("gpt-modern", {"layers": 1, "width": 16, "heads": 2, "ngrams": 2, "dropout": 0.1}),
+        training=TrainingRecipe(steps=45, batch=8),
+    )
+
+    def stop(event):
+        if isinstance(event, Stepped) and 15 <= event.step < 40:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        api.run_recipe(recipe, runs=tmp_path, name="stopped", watch=stop)
+    api.resume(tmp_path / "stopped")
+    helped = replace(recipe, data=replace(recipe.data, workers=2))
+    for name, made in (("whole", recipe), ("helped", helped)):
+        assert weights(tmp_path / "stopped") == weights(api.run_recipe(made, runs=tmp_path, name=name))
+    assert curve(tmp_path / "stopped")[-1][0] == 45
+
+
 def test_two_processes_give_the_loss_curve_of_one(tmp_path):
     recipe = replace(SMALL, net=NetRecipe("lenet"), schedule=ScheduleRecipe("cosine"))
     alone = api.run_recipe(recipe, runs=tmp_path, name="alone")
