@@ -16,10 +16,9 @@ from hyperplane.errors import UserError
 from hyperplane.nets.blocks.attention import SelfAttention
 from hyperplane.recipe import HardwareRecipe
 
-WIDE = 32
-"""Channels that a convolution reads from which on bfloat16 pays on a CPU that multiplies in it."""
-WIDE_TOKENS = 128
-"""Features of a token from which on it does for self-attention and what is computed with it."""
+WIDE, WIDE_TOKENS = 32, 128
+"""Channels that a convolution reads, and features of a token, from which on bfloat16 pays on a CPU that multiplies in
+it."""
 
 
 @dataclass(frozen=True)
@@ -101,14 +100,10 @@ def _numbers(device: torch.device, net: nn.Module) -> tuple[torch.dtype, str]:
         if torch.cuda.is_bf16_supported():
             return torch.bfloat16, "bfloat16 on CUDA"
         return torch.float32, "float32, since this CUDA device has no bfloat16"
+    channels = max((m.in_channels for m in net.modules() if isinstance(m, nn.Conv2d)), default=0)
+    features = max((m.qkv.in_features for m in net.modules() if isinstance(m, SelfAttention)), default=0)
     can = torch.cpu.get_capabilities()
-    if can.get("avx512_bf16") or can.get("amx_bf16"):
-        channels = max((m.in_channels for m in net.modules() if isinstance(m, nn.Conv2d)), default=0)
-        if channels >= WIDE:
-            why = f"bfloat16, since it convolves {WIDE} channels or more on a CPU with instructions for it"
-            return torch.bfloat16, why
-        features = max((m.qkv.in_features for m in net.modules() if isinstance(m, SelfAttention)), default=0)
-        if features >= WIDE_TOKENS:
-            why = f"bfloat16, since it attends with {WIDE_TOKENS} features or more on a CPU with instructions for it"
-            return torch.bfloat16, why
+    if (channels >= WIDE or features >= WIDE_TOKENS) and (can.get("avx512_bf16") or can.get("amx_bf16")):
+        why = f"convolves {WIDE} channels" if channels >= WIDE else f"attends with {WIDE_TOKENS} features"
+        return torch.bfloat16, f"bfloat16, since it {why} or more on a CPU with instructions for it"
     return torch.float32, "float32 on a CPU, where bfloat16 does not pay for nets this small"
