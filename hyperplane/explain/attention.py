@@ -18,14 +18,15 @@ from hyperplane.engine.training import judged
 from hyperplane.explain import attention_figures as figures
 from hyperplane.explain.gallery import Drawn
 from hyperplane.explain.subject import Subject
+from hyperplane.nets.blocks.attention import Layer
 from hyperplane.nets.vit import ViT
 
 SHOWN = 5
 """Images that all layers together are drawn of."""
 AVERAGED, LEAST_AVERAGED, OPERATIONS = 64, 4, 3e11
 """Images over which distances are averaged, and the operations that this may take: a few seconds of two cores."""
-PIECE = 8
-"""Images whose attention is held at once."""
+PIECE, PIECE_NUMBERS = 8, 2**25
+"""Images that are looked at together, of one layer so many numbers at most."""
 
 
 def draw(subject: Subject) -> dict[str, Drawn]:
@@ -66,9 +67,9 @@ def distances(attention_BNTT: Tensor, grid: tuple[int, int], patch: int) -> Tens
 
     As in Dosovitskiy et al. 2021, appendix D.7; a class token has no place, and is left out.
     """
-    own = attention_BNTT[..., -grid[0] * grid[1] :, -grid[0] * grid[1] :].double()
+    own = attention_BNTT[..., -grid[0] * grid[1] :, -grid[0] * grid[1] :]
     own = own / own.sum(3, keepdim=True)
-    return (own * between(grid, patch)).sum(3).mean(2)
+    return (own * between(grid, patch).to(own)).sum(3).mean(2)
 
 
 def between(grid: tuple[int, int], patch: int) -> Tensor:
@@ -141,11 +142,11 @@ def _picture(image_CHW: Tensor, mean_C: np.ndarray, std_C: np.ndarray) -> np.nda
 
 @torch.no_grad()
 def _heads(net: ViT, seen: _Samples) -> dict[str, Drawn]:
-    found = net.attention(seen.image_BCHW[:1])
-    shown = figures.some(len(found), figures.MOST_LAYERS)
+    shown = figures.some(len(net.blocks), figures.MOST_LAYERS)
     maps = {
-        f"layer {k + 1}": [looked_at(found[k][:, head], net)[0].cpu().numpy() for head in range(found[k].shape[1])]
-        for k in shown
+        f"layer {number + 1}": [looked_at(head_TT[None], net)[0].cpu().numpy() for head_TT in layer[0]]
+        for number, layer in enumerate(net.attention(seen.image_BCHW[:1]))
+        if number in shown
     }
     told = f"{_who(net)}, in each head, a row for each layer: the bluer a patch, the more it gives."
     return {"attention-heads": Drawn(figures.heads(seen.pictures[0], seen.names[0], maps), told)}
@@ -167,9 +168,12 @@ def _together(net: ViT, seen: _Samples) -> dict[str, Drawn]:
 def _distances(net: ViT, seen: _Samples) -> dict[str, Drawn]:
     if net.grid == (1, 1):
         return {}
+    first = net.blocks[0]
+    assert isinstance(first, Layer)
+    piece = min(PIECE, max(1, PIECE_NUMBERS // (first.attn.heads * net.pos_embed.shape[1] ** 2)))
     parts = [
         torch.stack([distances(layer, net.grid, net.patch) for layer in net.attention(part)], dim=1).cpu()
-        for part in seen.image_BCHW.split(PIECE)
+        for part in seen.image_BCHW.split(piece)
     ]
     distance_LN = torch.cat(parts).mean(0).numpy()
     alike = float(between(net.grid, net.patch).mean())
