@@ -29,6 +29,20 @@ PIECE, PIECE_NUMBERS = 8, 2**25
 """Images that are looked at together, of one layer so many numbers at most."""
 
 
+@dataclass(frozen=True)
+class Samples:
+    """Images that attention is drawn over."""
+
+    image_BCHW: Tensor
+    """As the net reads them."""
+    pictures: list[np.ndarray]
+    """The first of them as people see them, (H, W, 3) in [0, 1]."""
+    names: list[str]
+    """The class of each, and what the net takes it for where that is another."""
+    split: str
+    """Where they are from."""
+
+
 def draw(subject: Subject) -> dict[str, Drawn]:
     """Return the figures of a vision transformer, by name, in the order in which they are best looked at.
 
@@ -40,13 +54,18 @@ def draw(subject: Subject) -> dict[str, Drawn]:
     seen = _samples(subject, net)
     drawn: dict[str, Drawn] = {}
     if seen is not None:
-        drawn = _heads(net, seen) | _together(net, seen) | _distances(net, seen)
+        drawn = of_images(net, seen) | _distances(net, seen)
     if min(net.grid) > 1:
         similarity_PP = position_similarity(net)
         told = "Each small map stands where its patch is, and shows how alike its position is to all others': blue "
         told += "where the learned vectors point the same way, orange where they point apart."
         drawn["positions"] = Drawn(figures.positions(similarity_PP, net.grid), told)
     return drawn
+
+
+def of_images(net: ViT, seen: Samples) -> dict[str, Drawn]:
+    """Return what the net attends to in images: every head in the first, all heads together in those that are shown."""
+    return _heads(net, seen) | _together(net, seen)
 
 
 def rollout(attention_LTT: Sequence[Tensor]) -> Tensor:
@@ -95,17 +114,7 @@ def position_similarity(net: ViT) -> np.ndarray:
     return (unit_PD @ unit_PD.T).numpy()
 
 
-@dataclass(frozen=True)
-class _Samples:
-    image_BCHW: Tensor
-    pictures: list[np.ndarray]
-    """(H, W, 3) in [0, 1]."""
-    names: list[str]
-    """The class of each, and what the net takes it for where that is another."""
-    split: str
-
-
-def _samples(subject: Subject, net: ViT) -> _Samples | None:
+def _samples(subject: Subject, net: ViT) -> Samples | None:
     """Return samples that the net was judged by, one of each class before all others; None where they are gone."""
     if subject.source is None:
         return None
@@ -130,7 +139,7 @@ def _samples(subject: Subject, net: ViT) -> _Samples | None:
         names.append(name if right else f"{name}, taken for {described.classes[said]}")
     mean_C, std_C = (np.asarray(described.encoding[name]) for name in ("mean", "std"))
     pictures = [_picture(image_CHW, mean_C, std_C) for image_CHW in image_BCHW[:SHOWN].cpu()]
-    return _Samples(image_BCHW, pictures, names, split)
+    return Samples(image_BCHW, pictures, names, split)
 
 
 def _picture(image_CHW: Tensor, mean_C: np.ndarray, std_C: np.ndarray) -> np.ndarray:
@@ -141,7 +150,7 @@ def _picture(image_CHW: Tensor, mean_C: np.ndarray, std_C: np.ndarray) -> np.nda
 
 
 @torch.no_grad()
-def _heads(net: ViT, seen: _Samples) -> dict[str, Drawn]:
+def _heads(net: ViT, seen: Samples) -> dict[str, Drawn]:
     shown = figures.some(len(net.blocks), figures.MOST_LAYERS)
     maps = {
         f"layer {number + 1}": [looked_at(head_TT[None], net)[0].cpu().numpy() for head_TT in layer[0]]
@@ -153,7 +162,7 @@ def _heads(net: ViT, seen: _Samples) -> dict[str, Drawn]:
 
 
 @torch.no_grad()
-def _together(net: ViT, seen: _Samples) -> dict[str, Drawn]:
+def _together(net: ViT, seen: Samples) -> dict[str, Drawn]:
     rows = []
     for number, picture in enumerate(seen.pictures):
         mean = [layer.mean(1).cpu() for layer in net.attention(seen.image_BCHW[number : number + 1])]
@@ -165,7 +174,7 @@ def _together(net: ViT, seen: _Samples) -> dict[str, Drawn]:
 
 
 @torch.no_grad()
-def _distances(net: ViT, seen: _Samples) -> dict[str, Drawn]:
+def _distances(net: ViT, seen: Samples) -> dict[str, Drawn]:
     if net.grid == (1, 1):
         return {}
     first = net.blocks[0]
