@@ -16,10 +16,9 @@ from hyperplane.errors import UserError
 from hyperplane.nets.blocks.attention import SelfAttention
 from hyperplane.recipe import HardwareRecipe
 
-WIDE = 32
-"""Channels that a convolution reads from which on bfloat16 pays on a CPU that multiplies in it."""
-WIDE_TOKENS = 128
-"""Features of a token from which on it does for self-attention and what is computed with it."""
+WIDE, WIDE_TOKENS = 32, 128
+"""Channels that a convolution reads, and features of a token, from which on bfloat16 pays on a CPU that multiplies in
+it."""
 
 
 @dataclass(frozen=True)

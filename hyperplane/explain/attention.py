@@ -18,14 +18,29 @@ from hyperplane.engine.training import judged
 from hyperplane.explain import attention_figures as figures
 from hyperplane.explain.gallery import Drawn
 from hyperplane.explain.subject import Subject
+from hyperplane.nets.blocks.attention import Layer
 from hyperplane.nets.vit import ViT
 
 SHOWN = 5
 """Images that all layers together are drawn of."""
 AVERAGED, LEAST_AVERAGED, OPERATIONS = 64, 4, 3e11
 """Images over which distances are averaged, and the operations that this may take: a few seconds of two cores."""
-PIECE = 8
-"""Images whose attention is held at once."""
+PIECE, PIECE_NUMBERS = 8, 2**25
+"""Images that are looked at together, of one layer so many numbers at most."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Images that attention is drawn over."""
+
+    image_BCHW: Tensor
+    """As the net reads them."""
+    pictures: list[np.ndarray]
+    """The first of them as people see them, (H, W, 3) in [0, 1]."""
+    names: list[str]
+    """The class of each, and what the net takes it for where that is another."""
+    split: str
+    """Where they are from."""
 
 
 def draw(subject: Subject) -> dict[str, Drawn]:
@@ -39,13 +54,18 @@ def draw(subject: Subject) -> dict[str, Drawn]:
     seen = _samples(subject, net)
     drawn: dict[str, Drawn] = {}
     if seen is not None:
-        drawn = _heads(net, seen) | _together(net, seen) | _distances(net, seen)
+        drawn = of_images(net, seen) | _distances(net, seen)
     if min(net.grid) > 1:
         similarity_PP = position_similarity(net)
         told = "Each small map stands where its patch is, and shows how alike its position is to all others': blue "
         told += "where the learned vectors point the same way, orange where they point apart."
         drawn["positions"] = Drawn(figures.positions(similarity_PP, net.grid), told)
     return drawn
+
+
+def of_images(net: ViT, seen: Samples) -> dict[str, Drawn]:
+    """Return what the net attends to in images: every head in the first, all heads together in those that are shown."""
+    return _heads(net, seen) | _together(net, seen)
 
 
 def rollout(attention_LTT: Sequence[Tensor]) -> Tensor:
@@ -66,9 +86,9 @@ def distances(attention_BNTT: Tensor, grid: tuple[int, int], patch: int) -> Tens
 
     As in Dosovitskiy et al. 2021, appendix D.7; a class token has no place, and is left out.
     """
-    own = attention_BNTT[..., -grid[0] * grid[1] :, -grid[0] * grid[1] :].double()
+    own = attention_BNTT[..., -grid[0] * grid[1] :, -grid[0] * grid[1] :]
     own = own / own.sum(3, keepdim=True)
-    return (own * between(grid, patch)).sum(3).mean(2)
+    return (own * between(grid, patch).to(own)).sum(3).mean(2)
 
 
 def between(grid: tuple[int, int], patch: int) -> Tensor:
@@ -94,17 +114,7 @@ def position_similarity(net: ViT) -> np.ndarray:
     return (unit_PD @ unit_PD.T).numpy()
 
 
-@dataclass(frozen=True)
-class _Samples:
-    image_BCHW: Tensor
-    pictures: list[np.ndarray]
-    """(H, W, 3) in [0, 1]."""
-    names: list[str]
-    """The class of each, and what the net takes it for where that is another."""
-    split: str
-
-
-def _samples(subject: Subject, net: ViT) -> _Samples | None:
+def _samples(subject: Subject, net: ViT) -> Samples | None:
     """Return samples that the net was judged by, one of each class before all others; None where they are gone."""
     if subject.source is None:
         return None
@@ -129,7 +139,7 @@ def _samples(subject: Subject, net: ViT) -> _Samples | None:
         names.append(name if right else f"{name}, taken for {described.classes[said]}")
     mean_C, std_C = (np.asarray(described.encoding[name]) for name in ("mean", "std"))
     pictures = [_picture(image_CHW, mean_C, std_C) for image_CHW in image_BCHW[:SHOWN].cpu()]
-    return _Samples(image_BCHW, pictures, names, split)
+    return Samples(image_BCHW, pictures, names, split)
 
 
 def _picture(image_CHW: Tensor, mean_C: np.ndarray, std_C: np.ndarray) -> np.ndarray:
@@ -140,19 +150,19 @@ def _picture(image_CHW: Tensor, mean_C: np.ndarray, std_C: np.ndarray) -> np.nda
 
 
 @torch.no_grad()
-def _heads(net: ViT, seen: _Samples) -> dict[str, Drawn]:
-    found = net.attention(seen.image_BCHW[:1])
-    shown = figures.some(len(found), figures.MOST_LAYERS)
+def _heads(net: ViT, seen: Samples) -> dict[str, Drawn]:
+    shown = figures.some(len(net.blocks), figures.MOST_LAYERS)
     maps = {
-        f"layer {k + 1}": [looked_at(found[k][:, head], net)[0].cpu().numpy() for head in range(found[k].shape[1])]
-        for k in shown
+        f"layer {number + 1}": [looked_at(head_TT[None], net)[0].cpu().numpy() for head_TT in layer[0]]
+        for number, layer in enumerate(net.attention(seen.image_BCHW[:1]))
+        if number in shown
     }
     told = f"{_who(net)}, in each head, a row for each layer: the bluer a patch, the more it gives."
     return {"attention-heads": Drawn(figures.heads(seen.pictures[0], seen.names[0], maps), told)}
 
 
 @torch.no_grad()
-def _together(net: ViT, seen: _Samples) -> dict[str, Drawn]:
+def _together(net: ViT, seen: Samples) -> dict[str, Drawn]:
     rows = []
     for number, picture in enumerate(seen.pictures):
         mean = [layer.mean(1).cpu() for layer in net.attention(seen.image_BCHW[number : number + 1])]
@@ -164,12 +174,15 @@ def _together(net: ViT, seen: _Samples) -> dict[str, Drawn]:
 
 
 @torch.no_grad()
-def _distances(net: ViT, seen: _Samples) -> dict[str, Drawn]:
+def _distances(net: ViT, seen: Samples) -> dict[str, Drawn]:
     if net.grid == (1, 1):
         return {}
+    first = net.blocks[0]
+    assert isinstance(first, Layer)
+    piece = min(PIECE, max(1, PIECE_NUMBERS // (first.attn.heads * net.pos_embed.shape[1] ** 2)))
     parts = [
         torch.stack([distances(layer, net.grid, net.patch) for layer in net.attention(part)], dim=1).cpu()
-        for part in seen.image_BCHW.split(PIECE)
+        for part in seen.image_BCHW.split(piece)
     ]
     distance_LN = torch.cat(parts).mean(0).numpy()
     alike = float(between(net.grid, net.patch).mean())

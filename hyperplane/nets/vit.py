@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Literal
 
@@ -201,15 +201,13 @@ class ViT(Published):
             token_BTD = after[number] = layer(token_BTD)
         return [self.as_map(after[number], grid) for number in depths]
 
-    def attention(self, image_BCHW: Tensor) -> list[Tensor]:
-        """Return how much each token attends to each, (B, N, T, T), layer by layer; every row sums to 1."""
+    def attention(self, image_BCHW: Tensor) -> Iterator[Tensor]:
+        """Yield how much each token attends to each, (B, N, T, T), layer by layer; every row sums to 1."""
         token_BTD, _ = self.tokens(image_BCHW)
-        found: list[Tensor] = []
         for layer in self.blocks:
             assert isinstance(layer, Layer)
-            found.append(layer.maps(token_BTD))
+            yield layer.maps(token_BTD)
             token_BTD = layer(token_BTD)
-        return found
 
     def as_map(self, token_BTD: Tensor, grid: tuple[int, int]) -> Tensor:
         """Return the patches' tokens where they belong, (B, D, h, w)."""

@@ -100,7 +100,7 @@ def test_layers_are_maps_where_their_patches_are(pool: str) -> None:
 
 def test_attention_of_every_layer_is_what_the_layer_does() -> None:
     net, image = small(norm="post"), torch.randn(2, 3, 16, 16)
-    found = net.attention(image)
+    found = list(net.attention(image))
     assert [tuple(map_BNTT.shape) for map_BNTT in found] == [(2, 2, 17, 17)] * 2
     torch.testing.assert_close(found[1].sum(3), torch.ones(2, 2, 17))
     token_BTD, _ = net.tokens(image)
