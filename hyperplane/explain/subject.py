@@ -194,7 +194,7 @@ def _window(point_ND: np.ndarray, margin: float = MARGIN) -> tuple[tuple[float, 
 
 def _slice(subject: Subject) -> View:
     """Return the net on a plane through three training samples, of different classes where there are."""
-    found = _samples(subject, range(min(_LOOKED_AT, subject.description.splits["train"])))
+    found = _samples(subject, range(min(_LOOKED_AT, subject.description.splits.get("train", 0))))
     if found is None:
         return _slice_without_samples(subject)
     order = np.arange(len(found.x_ND))
