@@ -21,7 +21,7 @@ from hyperplane.recipe import NetRecipe, OptimizerRecipe, Recipe
 from hyperplane.runs.folder import RunFolder
 
 RATE = 0.1
-"""Learning rate of a fine-tuned net, as a share of what it would be from scratch, so that a long training is not undone.
+"""Learning rate of a fine-tuned net, as a share of what it would be from scratch: a long training is not undone.
 Where little was learned before, or of other things, the whole rate does better (benchmarks/finetune.py)."""
 
 

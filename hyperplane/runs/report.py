@@ -205,6 +205,7 @@ def _uses(folder: RunFolder) -> list[tuple[str, str]]:
     run = shlex.quote(str(folder.path))
     return [
         ("Ask it about pictures", f"hyperplane predict {run} FILE"),
+        ("See why it says what of them", f"hyperplane explain {run} FILE"),
         ("Measure it on pictures in class folders of its own names", f"hyperplane evaluate {run} --data FOLDER"),
         ("Teach it other classes", f"hyperplane train FOLDER --from {run}"),
     ]
