@@ -145,10 +145,10 @@ def _exists(path: Path) -> bool:
 
 
 def _format_of(path: Path) -> ModuleType:
+    expect_no_weights(path, "data")
     found = sniff(path)
     best, why = found[0]
     if why.score == 0:
-        expect_no_weights(path, "data")
         said = "; ".join(f"{entry}: {seen.reason}" for entry, seen in found)
         raise Refusal(path, f"is nothing that a data format reads ({said})", "see hyperplane list data")
     return discovery.load("data", best)

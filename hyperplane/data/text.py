@@ -286,10 +286,13 @@ def _looks_like_text(path: Path) -> bool:
 
 
 def _is_table(path: Path) -> bool:
-    """Say whether a text has columns: the same number in nearly every line."""
+    """Say whether a text has columns: the same number in nearly every line that does not end within quotes."""
     seen = tables.peek(path)
     if seen is None or len(seen.names) < 2:
         return False
+    lines, quoted = -1, False
     with path.open("rb") as stream:
-        lines = sum(bool(line.strip()) for line in stream.read(LOOKED_AT).splitlines()) - 1
+        for line in stream.read(LOOKED_AT).splitlines():
+            quoted ^= bool(line.count(b'"') % 2)
+            lines += bool(line.strip()) and not quoted
     return len(seen) >= 0.9 * lines and lines >= 1

@@ -16,7 +16,7 @@ from hyperplane import data, nets
 from hyperplane.contracts import Description, Source
 from hyperplane.engine.model import Model
 from hyperplane.errors import UserError
-from hyperplane.nets.blocks.published import Difference, differ
+from hyperplane.nets.blocks.published import Difference, Published, differ
 from hyperplane.recipe import NetRecipe, OptimizerRecipe, Recipe
 from hyperplane.runs.folder import RunFolder
 
@@ -104,6 +104,8 @@ def begin(model: Model, recipe: Recipe, description: Description) -> tuple[str, 
     start = read(recipe.net)
     own, found = model.net.state_dict(), start.folder.read_model()
     theirs = {key.removeprefix("net."): tensor for key, tensor in found.items() if key.startswith("net.")}
+    if isinstance(model.net, Published):
+        theirs = model.net.fitted(theirs)
     head = _head(recipe, description, model.judge.outputs)
     if (start.description.classes, start.description.target_names) == (description.classes, description.target_names):
         head = frozenset()

@@ -339,7 +339,7 @@ def test_bad_new_pictures(inputs: list[str] | bytes, said: str, empty_folder: Pa
         (empty_folder / "text.png").write_text("hello")
     given_inputs = inputs if isinstance(inputs, bytes) else [Path(path) for path in inputs]
     with pytest.raises(UserError, match=said) as caught:
-        data.encode(given_inputs, description)
+        data.encode(given_inputs, description).batch()
     assert str(caught.value).isprintable()
 
 

@@ -20,7 +20,7 @@ def test_known_files_name_nets_that_there_are() -> None:
             assert discovery.find("nets", weights.variant).name == name
             assert 0.8 < weights.middle <= 1 and len(weights.mean) == len(weights.std) == 3
             found += 1
-    assert found == 26
+    assert found == 36
 
 
 def test_the_address_of_each_published_file_names_its_hash_and_every_classical_net_has_one() -> None:
