@@ -4,7 +4,7 @@ Radford et al. 2019, "Language models are unsupervised multitask learners" (GPT-
 GELU by its tanh approximation, and a last layer that is the embedding again. The variants gpt2 to gpt2-xl are the
 published ones and take their checkpoints. `gpt-modern` is the form that small models train fastest in: rotary positions
 (arXiv:2104.09864), queries and keys of length 1 (arXiv:2010.04245), squared ReLU (arXiv:2109.08668), norms without
-weights (arXiv:1910.07467), no biases, each layer's last maps 0 at first (arXiv:2003.04887), a last layer of its own,
+weights (arXiv:1911.07013), no biases, each layer's last maps 0 at first (arXiv:2003.04887), a last layer of its own,
 and logits that a tanh keeps below `soft_cap` (arXiv:2408.00118). Embeddings of several tokens in a row (`ngrams`,
 arXiv:2501.16975) spare the layers what a look into a table can say. What differs from GPT-2 in training: dropout is 0
 unless asked for, and never acts on the attention's weights.
@@ -107,7 +107,7 @@ class GPT(Published):
                 "0 or more; type: --net.layers 4 --net.soft-cap 15"
             )
         self.context, self.vocabulary, self.soft_cap = shape[0], outputs, soft_cap
-        normalisation = partial(nn.LayerNorm if scales else nn.RMSNorm, elementwise_affine=scales)
+        normalisation = partial(nn.LayerNorm, elementwise_affine=scales)
         self.wte = nn.Embedding(outputs, width)
         self.wpe = nn.Embedding(self.context, width) if positions == "learned" else None
         self.grams = nn.ModuleList(
