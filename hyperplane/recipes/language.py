@@ -35,7 +35,7 @@ def shakespeare_quick() -> Recipe:
     Command: hyperplane train tiny-shakespeare --recipe shakespeare_quick
     Reached: to be measured by python -m benchmarks.language
     """
-    return replace(shakespeare(), training=TrainingRecipe(steps=160, batch=12))
+    return replace(shakespeare(), training=TrainingRecipe(steps=180, batch=12))
 
 
 def shakespeare_small() -> Recipe:
