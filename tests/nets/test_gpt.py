@@ -76,7 +76,7 @@ def _as_published(net: Any, prefix: str = "transformer.") -> dict[str, torch.Ten
     }
     state = {}
     for key, tensor in net.state_dict().items():
-        renamed = ".".join((names[part] if part in names else part) for part in key.split("."))
+        renamed = ".".join(names.get(part, part) for part in str(key).split("."))
         state[prefix + renamed] = tensor.T.contiguous() if key.startswith("h.") and tensor.ndim == 2 else tensor
     state[f"{prefix}h.0.attn.bias"] = torch.ones(1, 1, 8, 8).tril()
     return state
