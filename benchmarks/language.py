@@ -40,8 +40,6 @@ class PlainLayer(nn.Module):
         self.norm1, self.norm2 = nn.LayerNorm(WIDTH, bias=False), nn.LayerNorm(WIDTH, bias=False)
         self.qkv, self.out = nn.Linear(WIDTH, 3 * WIDTH, bias=False), nn.Linear(WIDTH, WIDTH, bias=False)
         self.wide, self.narrow = nn.Linear(WIDTH, 4 * WIDTH, bias=False), nn.Linear(4 * WIDTH, WIDTH, bias=False)
-        for layer in (self.out, self.narrow):
-            layer.into_sum = True
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Return (B, T, D)."""
@@ -59,12 +57,14 @@ class Plain(nn.Module):
     def __init__(self, vocabulary: int) -> None:
         super().__init__()
         self.token, self.place = nn.Embedding(vocabulary, WIDTH), nn.Embedding(CONTEXT, WIDTH)
-        self.layers = nn.ModuleList(PlainLayer() for _ in range(LAYERS))
+        layers = [PlainLayer() for _ in range(LAYERS)]
+        self.layers = nn.ModuleList(layers)
         self.norm, self.head = nn.LayerNorm(WIDTH, bias=False), nn.Linear(WIDTH, vocabulary, bias=False)
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Embedding):
-                into_sum = hasattr(module, "into_sum")
-                nn.init.normal_(module.weight, std=0.02 / math.sqrt(2 * LAYERS) if into_sum else 0.02)
+                nn.init.normal_(module.weight, std=0.02)
+        for last in (last for layer in layers for last in (layer.out, layer.narrow)):
+            nn.init.normal_(last.weight, std=0.02 / math.sqrt(2 * LAYERS))
         self.head.weight = self.token.weight
 
     def forward(self, token_BT: Tensor) -> Tensor:

@@ -105,7 +105,9 @@ class TextSource:
                 "that kind"
             )
         known, context = vocabulary.read(like.encoding), like.shapes["token_BT"][0]
-        held = {part: _stored(known, self.vocabulary.decode(t.tolist())) for part, t in self.tokens.items()}
+        held: dict[Split, Tensor] = {
+            part: _stored(known, self.vocabulary.decode(t.tolist())) for part, t in self.tokens.items()
+        }
         own = replace(self.description, encoding=like.encoding, shapes=like.shapes)
         return _source(own, held, known, context)
 

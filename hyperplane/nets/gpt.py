@@ -4,7 +4,7 @@ Radford et al. 2019, "Language models are unsupervised multitask learners" (GPT-
 GELU by its tanh approximation, and a last layer that is the embedding again. The variants gpt2 to gpt2-xl are the
 published ones and take their checkpoints. `gpt-modern` is the form that small models train fastest in: rotary positions
 (arXiv:2104.09864), queries and keys of length 1 (arXiv:2010.04245), squared ReLU (arXiv:2109.08668), norms without
-weights (arXiv:1910.07467), no biases, each layer's last maps 0 at first (arXiv:2003.04887), a last layer of its own,
+weights (arXiv:1911.07013), no biases, each layer's last maps 0 at first (arXiv:2003.04887), a last layer of its own,
 and logits that a tanh keeps below `soft_cap` (arXiv:2408.00118). Embeddings of several tokens in a row (`ngrams`,
 arXiv:2501.16975) spare the layers what a look into a table can say. What differs from GPT-2 in training: dropout is 0
 unless asked for, and never acts on the attention's weights.
@@ -64,6 +64,8 @@ CONSTANT = (".attn.bias", ".attn.masked_bias")
 class GPT(Published):
     """Embeddings, layers of causal attention, and a logit for every token of the vocabulary at every position."""
 
+    cos: Tensor
+    sin: Tensor
     ACCEPTS = ("token_BT",)
     SAYS_OF: ClassVar[Literal["sample", "token"]] = "token"
 
@@ -106,28 +108,26 @@ class GPT(Published):
                 f"net gpt: found {layers} layers and a soft cap of {soft_cap:g}, expected 1 layer or more and a cap of "
                 "0 or more; type: --net.layers 4 --net.soft-cap 15"
             )
-        self.context, self.vocabulary, self.soft_cap = shape[0], outputs, soft_cap
-        normalisation = partial(nn.LayerNorm if scales else nn.RMSNorm, elementwise_affine=scales)
+        self.context, self.vocabulary, self.heads, self.soft_cap = shape[0], outputs, heads, soft_cap
+        normalisation = partial(nn.LayerNorm, elementwise_affine=scales)
         self.wte = nn.Embedding(outputs, width)
         self.wpe = nn.Embedding(self.context, width) if positions == "learned" else None
-        self.grams = nn.ModuleList(
-            nn.Embedding(min(rows, outputs * (outputs + 1) ** n), width) for n in range(1, ngrams)
-        )
+        self.rows = [min(rows, outputs * (outputs + 1) ** back) for back in range(1, ngrams)]
+        self.grams = nn.ModuleList(nn.Embedding(count, width) for count in self.rows)
         self.norm_e = nn.Identity() if positions == "learned" else normalisation(width)
         self.dropout = Dropout(dropout)
-        self.h = nn.ModuleList(
-            Layer(
-                *(width, heads),
-                causal=True,
-                norm=norm,
-                nonlinearity=nonlinearity,
-                normalisation=normalisation,
-                bias=bias,
-                qk_norm=qk_norm,
-                dropout=dropout,
-            )
-            for _ in range(layers)
+        layer = partial(
+            *(Layer, width, heads),
+            causal=True,
+            norm=norm,
+            nonlinearity=nonlinearity,
+            normalisation=normalisation,
+            bias=bias,
+            qk_norm=qk_norm,
+            dropout=dropout,
         )
+        made = [layer() for _ in range(layers)]
+        self.h = nn.ModuleList(made)
         self.ln_f = normalisation(width) if norm == "pre" else nn.Identity()
         self.head = None if tied else nn.Linear(width, outputs, bias=False)
         if self.wpe is None:
@@ -138,7 +138,7 @@ class GPT(Published):
                 )
             for name, turn in zip(("cos", "sin"), rotation(torch.arange(self.context), width // heads), strict=True):
                 self.register_buffer(name, turn, persistent=False)
-        self._initialise(zero_init)
+        self._initialise(made, zero_init)
 
     def forward(self, x: Tensor, taps: dict[str, Tensor] | None = None) -> Tensor:
         """Return logits (B, T, K) for tokens (B, T), int64; taps `layer1`, `layer2`, ... are (B, T, D)."""
@@ -199,11 +199,11 @@ class GPT(Published):
         seen_BT = torch.cat([seen_BT, token_BT], dim=1)
         row_BT, base = token_BT, absent + 1
         place_BT = torch.arange(tokens, device=token_BT.device) if position_BT is None else position_BT
-        for back, gram in enumerate(self.grams, 1):
+        for back, rows in enumerate(self.rows, 1):
             earlier_BT = seen_BT[:, seen_BT.shape[1] - tokens - back : seen_BT.shape[1] - back]
             earlier_BT = earlier_BT.masked_fill(place_BT < back, absent)
             row_BT = row_BT * base + earlier_BT
-            yield row_BT % gram.num_embeddings
+            yield row_BT % rows
 
     def logits(self, x_BTD: Tensor) -> Tensor:
         """Return (B, T, K) for what `features` gave, or for some of its tokens."""
@@ -213,8 +213,7 @@ class GPT(Published):
     def caches(self, batch: int) -> list[Cache]:
         """Return an empty cache for each layer, with room for so many texts of the whole context."""
         weight = self.wte.weight
-        heads = self.h[0].attn.heads
-        shape = (batch, heads, self.context, weight.shape[1] // heads)
+        shape = (batch, self.heads, self.context, weight.shape[1] // self.heads)
         return [Cache(weight.new_empty(shape), weight.new_empty(shape)) for _ in self.h]
 
     def load_published(self, state_dict: Mapping[str, Tensor]) -> None:
@@ -234,7 +233,7 @@ class GPT(Published):
             raise UserError(f"the state dict {difference}; name the net that it was saved from (hyperplane list nets)")
         self.load_state_dict({mine: _turned(mine, found[key]) for key, (mine, _) in own.items()})
 
-    def _initialise(self, zero_init: bool) -> None:
+    def _initialise(self, layers: list[Layer], zero_init: bool) -> None:
         """Draw the weights: GPT-2's, or for `zero_init` each map by its inputs, and layers that add nothing."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -243,10 +242,10 @@ class GPT(Published):
                     nn.init.zeros_(module.bias)
             elif isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=STD)
-        for layer in self.h:
+        for layer in layers:
             for last in (layer.attn.proj, layer.mlp.fc2):
                 with torch.no_grad():
-                    last.weight.mul_(0.0 if zero_init else (2 * len(self.h)) ** -0.5)
+                    last.weight.mul_(0.0 if zero_init else (2 * len(layers)) ** -0.5)
 
 
 def _published(key: str) -> str:

@@ -13,8 +13,6 @@ from hyperplane.recipe import (
     TrainingRecipe,
 )
 
-NGRAMS = {"layers": 4, "width": 128, "heads": 4, "ngrams": 3}
-
 
 def shakespeare() -> Recipe:
     """GPT in its modern form on tiny Shakespeare, in the time of the small recipe; any other text starts from it.
@@ -24,10 +22,10 @@ def shakespeare() -> Recipe:
     """
     return Recipe(
         data=DataRecipe(source="tiny-shakespeare", options={"context": 64}),
-        net=NetRecipe("gpt-modern", {**NGRAMS}),
+        net=NetRecipe("gpt-modern", {"layers": 4, "width": 128, "heads": 4, "ngrams": 3}),
         optimizer=OptimizerRecipe("muon", learning_rate=0.02, other_rate=8e-3, momentum=0.95, weight_decay=0.01),
-        schedule=ScheduleRecipe("cosine", warmup=0.05),
-        training=TrainingRecipe(steps=1000, batch=32),
+        schedule=ScheduleRecipe("one-cycle", warmup=0.1),
+        training=TrainingRecipe(steps=1000, batch=16),
     )
 
 
@@ -37,7 +35,7 @@ def shakespeare_quick() -> Recipe:
     Command: hyperplane train tiny-shakespeare --recipe shakespeare_quick
     Reached: to be measured by python -m benchmarks.language
     """
-    return replace(shakespeare(), training=TrainingRecipe(steps=200, batch=16))
+    return replace(shakespeare(), training=TrainingRecipe(steps=180, batch=12))
 
 
 def shakespeare_small() -> Recipe:

@@ -109,8 +109,8 @@ class Language(nn.Module):
             statistics["target_BT"][which], statistics["predicted_BT"][which], strict=True
         ):
             judged_T = target_T != UNSEEN
-            texts = (self.vocabulary.decode(token_T[judged_T].tolist()) for token_T in (target_T, predicted_T))
-            told.append(Said(*texts))
+            truth, said = (self.vocabulary.decode(token_T[judged_T].tolist()) for token_T in (target_T, predicted_T))
+            told.append(Said(truth, said))
         return told
 
     def draw(self, statistics: dict[str, Tensor]) -> dict[str, Figure]:

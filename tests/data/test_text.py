@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from hyperplane.recipe import DataRecipe
 VERSE = "Shall I compare thee to a summer's day?\nThou art more lovely and more temperate:\n" * 20
 
 
-def opened(path: Path, **changes):
+def opened(path: Path, **changes) -> Any:
     options = {"context": 8, **changes.pop("options", {})}
     return data.open(DataRecipe(source=str(path), options=options, **changes))
 
@@ -176,7 +177,7 @@ def test_tables_stay_tables(tmp_path):
 
 
 def test_tiny_shakespeare_is_the_one_that_is_known(shared_data):
-    source = data.open(DataRecipe(source="tiny-shakespeare"))
+    source: Any = data.open(DataRecipe(source="tiny-shakespeare"))
     assert source.description.hashes["input.txt"] == data.files.sha256(shared_data / "tiny-shakespeare" / "input.txt")
-    lengths = {part: len(token_N) for part, token_N in source.tokens.items()}  # pyright: ignore
-    assert lengths == {"train": 1_003_854, "validation": 111_540} and len(source.vocabulary) == 65  # pyright: ignore
+    lengths = {part: len(token_N) for part, token_N in source.tokens.items()}
+    assert lengths == {"train": 1_003_854, "validation": 111_540} and len(source.vocabulary) == 65

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ COUNTS = {"gpt2": 124_439_808, "gpt2-medium": 354_823_168, "gpt2-large": 774_030
 MODERN = {**{"layers": 2, "width": 16, "heads": 2}, "dropout": 0.0}
 
 
-def gpt(name: str = "gpt", context: int = 8, outputs: int = 7, **options) -> torch.nn.Module:
+def gpt(name: str = "gpt", context: int = 8, outputs: int = 7, **options) -> Any:
     with seeded(0, "weights"):
         return nets.build(name, (context,), outputs, {**MODERN, **options}).eval()
 
@@ -38,7 +39,7 @@ def test_tensors_outputs_and_greedy_text_are_the_published_ones(shared_data: Pat
     told = json.loads(file.read_text())
     config = told["config"]
     with torch.device("meta"):
-        net = nets.build("gpt2", (config["n_positions"],), config["vocab_size"])
+        net: Any = nets.build("gpt2", (config["n_positions"],), config["vocab_size"])
     net.to_empty(device="cpu").eval()
     assert sum(p.numel() for p in net.parameters()) == told["parameters"]
     state = published.weights({key: s for key, s in told["state_dict"].items() if key != "lm_head.weight"})
@@ -63,12 +64,19 @@ def test_tensors_outputs_and_greedy_text_are_the_published_ones(shared_data: Pat
     assert said == told["greedy_continuation"]
 
 
-def _as_published(net: torch.nn.Module, prefix: str = "transformer.") -> dict[str, torch.Tensor]:
+def _as_published(net: Any, prefix: str = "transformer.") -> dict[str, torch.Tensor]:
     """Return a small net's weights under the published keys, with the tensors that are none."""
-    names = {"norm1": "ln_1", "norm2": "ln_2", "qkv": "c_attn", "proj": "c_proj", "fc1": "c_fc", "fc2": "c_proj"}
+    names: dict[str, str] = {
+        "norm1": "ln_1",
+        "norm2": "ln_2",
+        "qkv": "c_attn",
+        "proj": "c_proj",
+        "fc1": "c_fc",
+        "fc2": "c_proj",
+    }
     state = {}
     for key, tensor in net.state_dict().items():
-        renamed = ".".join(names.get(part, part) for part in key.split("."))
+        renamed = ".".join(names.get(part, part) for part in str(key).split("."))
         state[prefix + renamed] = tensor.T.contiguous() if key.startswith("h.") and tensor.ndim == 2 else tensor
     state[f"{prefix}h.0.attn.bias"] = torch.ones(1, 1, 8, 8).tril()
     return state
@@ -78,7 +86,7 @@ def _as_published(net: torch.nn.Module, prefix: str = "transformer.") -> dict[st
 def test_published_keys_are_taken_and_what_is_wrong_is_named(prefix):
     one = gpt()
     with seeded(1, "weights"):
-        other = nets.build("gpt", (8,), 7, MODERN).eval()
+        other: Any = nets.build("gpt", (8,), 7, MODERN).eval()
     state = _as_published(one, prefix)
     tied = {"lm_head.weight": state[f"{prefix}wte.weight"]} if prefix else {}
     token_BT = torch.randint(0, 7, (2, 8))

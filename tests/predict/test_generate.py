@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ VERSE = "Shall I compare thee to a summer's day?\nThou art more lovely and more 
 PROMPTS = ["Thou", "Shall I com", "m", "", "Thou art more lovely and"]
 
 
-def net(name: str, ngrams: int, context: int = 16) -> torch.nn.Module:
+def net(name: str, ngrams: int, context: int = 16) -> Any:
     options = {"layers": 2, "width": 16, "heads": 2, "zero_init": False, "ngrams": ngrams, "rows": 53}
     with seeded(0, "weights"):
         made = nets.build(name, (context,), 11, options).eval()

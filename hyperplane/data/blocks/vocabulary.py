@@ -11,6 +11,7 @@ import codecs
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Literal
 
 import numpy as np
@@ -157,14 +158,9 @@ def _letters() -> dict[str, int]:
 
 def _library() -> Any:
     try:
-        import tokenizers
-        import tokenizers.decoders
-        import tokenizers.models
-        import tokenizers.pre_tokenizers
-        import tokenizers.trainers
+        return import_module("tokenizers")
     except ImportError as error:
         raise UserError(
             "data.vocabulary: bpe needs the library tokenizers, which is not installed; type: pip install "
             "'hyperplane[text]', or --data.vocabulary byte"
         ) from error
-    return tokenizers

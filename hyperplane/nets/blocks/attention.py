@@ -112,12 +112,12 @@ class SelfAttention(nn.Module):
         """Return queries, keys and values of every head, (B, H, T, d) each."""
         count, tokens, width = x_BTD.shape
         qkv_3BHTd = self.qkv(x_BTD).view(count, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        query_BHTd, key_BHTd, value_BHTd = qkv_3BHTd.unbind(0)
+        both_2BHTd, value_BHTd = qkv_3BHTd[:2], qkv_3BHTd[2]
         if self.qk_norm:
-            query_BHTd, key_BHTd = (F.rms_norm(t, t.shape[-1:]) for t in (query_BHTd, key_BHTd))
+            both_2BHTd = F.rms_norm(both_2BHTd, both_2BHTd.shape[-1:])
         if rotation is not None:
-            query_BHTd, key_BHTd = rotate(query_BHTd, rotation), rotate(key_BHTd, rotation)
-        return query_BHTd, key_BHTd, value_BHTd
+            both_2BHTd = rotate(both_2BHTd, rotation)
+        return both_2BHTd[0], both_2BHTd[1], value_BHTd
 
     def join(self, mixed_BHTd: Tensor) -> Tensor:
         """Return the heads' results side by side, (B, T, D), through the last linear map."""
@@ -208,7 +208,7 @@ def rotation(position: Tensor, features: int, base: float = 10_000.0) -> Rotatio
 
 
 def rotate(x_BHTd: Tensor, rotation: Rotation) -> Tensor:
-    """Return features turned in pairs, the k-th of the first half with the k-th of the second."""
+    """Return features turned in pairs, the k-th of the first half with the k-th of the second; axes before B may be."""
     cos, sin = (t.to(x_BHTd.dtype) for t in rotation)
-    a, b = x_BHTd.chunk(2, dim=3)
-    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=3)
+    a, b = x_BHTd.chunk(2, dim=-1)
+    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
