@@ -53,7 +53,7 @@ def mnist_best() -> Recipe:
     return replace(
         start,
         augment=replace(start.augment, views="moved"),
-        training=replace(start.training, epochs=10),
+        training=replace(start.training, epochs=8),
     )
 
 
@@ -82,7 +82,7 @@ def cifar10_longer() -> Recipe:
     return replace(
         start,
         augment=replace(start.augment, sizes=(20, 26), views="mirrored-moved"),
-        training=replace(start.training, epochs=20),
+        training=replace(start.training, epochs=14),
     )
 
 
@@ -97,5 +97,5 @@ def fashion_mnist() -> Recipe:
         data=DataRecipe(source="fashion-mnist"),
         net=NetRecipe("compact", {"widths": [32, 64, 128], "patch": 3}),
         augment=AugmentRecipe(flip=True, shift=1, sizes=(14,), views="mirrored"),
-        training=TrainingRecipe(epochs=8, batch=256),
+        training=TrainingRecipe(epochs=6, batch=256),
     )
