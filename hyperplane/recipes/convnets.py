@@ -69,7 +69,7 @@ def cifar10() -> Recipe:
         optimizer=OptimizerRecipe("muon", learning_rate=0.1, other_rate=0.01, momentum=0.6, weight_decay=0.1),
         schedule=ScheduleRecipe(warmup=0.1),
         augment=AugmentRecipe(flip=True, shift=2, sizes=(16, 24), views="mirrored"),
-        training=TrainingRecipe(epochs=4, batch=500),
+        training=TrainingRecipe(epochs=4, batch=500, evaluate_every=2),
     )
 
 
@@ -97,5 +97,5 @@ def fashion_mnist() -> Recipe:
         data=DataRecipe(source="fashion-mnist"),
         net=NetRecipe("compact", {"widths": [32, 64, 128], "patch": 3}),
         augment=AugmentRecipe(flip=True, shift=1, sizes=(14,), views="mirrored"),
-        training=TrainingRecipe(epochs=6, batch=256),
+        training=TrainingRecipe(epochs=6, batch=256, evaluate_every=2),
     )
