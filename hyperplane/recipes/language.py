@@ -24,7 +24,7 @@ def shakespeare() -> Recipe:
         data=DataRecipe(source="tiny-shakespeare", options={"context": 64}),
         net=NetRecipe("gpt-modern", {"layers": 4, "width": 128, "heads": 4, "ngrams": 3}),
         optimizer=OptimizerRecipe("muon", learning_rate=0.02, other_rate=8e-3, momentum=0.95, weight_decay=0.01),
-        schedule=ScheduleRecipe("one-cycle", warmup=0.1),
+        schedule=ScheduleRecipe("cosine", warmup=0.05),
         training=TrainingRecipe(steps=1000, batch=16),
     )
 
@@ -35,7 +35,7 @@ def shakespeare_quick() -> Recipe:
     Command: hyperplane train tiny-shakespeare --recipe shakespeare_quick
     Reached: to be measured by python -m benchmarks.language
     """
-    return replace(shakespeare(), training=TrainingRecipe(steps=180, batch=12))
+    return replace(shakespeare(), training=TrainingRecipe(steps=220, batch=12))
 
 
 def shakespeare_small() -> Recipe:

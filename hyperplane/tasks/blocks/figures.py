@@ -229,12 +229,14 @@ def costs(names: Sequence[str], share_K: np.ndarray, loss_K: np.ndarray) -> Figu
             ax.annotate(f"{loss:.2f}", (share_K[row], row), (4, 0), textcoords="offset points", va="center", fontsize=9)
         ax.set_yticks(range(len(names)), [shortened(name, 14) for name in names])
         ax.set(
-            xlim=(0, 1.12 * max(share_K, default=1)), ylim=(max(3, len(names)) - 0.4, -0.6), xlabel="share of the loss"
+            xlim=(0, 1.12 * max(share_K, default=1)),
+            ylim=(max(3, len(names)) - 0.4, -0.6),
+            xlabel="share of the loss; beside it, the mean loss in nats",
         )
         ax.xaxis.set_major_formatter(percent)
         ax.xaxis.set_major_locator(few_ticks(4))
         ax.grid(False, axis="y")
-        ax.set_title("Which tokens cost the most (beside each: its mean loss in nats)")
+        ax.set_title("Which tokens the loss is made of")
     return figure
 
 
