@@ -20,6 +20,9 @@ def mnist() -> Recipe:
     """A compact net on MNIST, each digit seen once.
 
     Command: hyperplane train mnist
+    Reached: 99.16 ± 0.04% of 10,000 test digits (mean and standard deviation of 5 seeds), trained in 3.7 s
+    Hardware: 2 cores of an AMD EPYC; benchmarks/results/trained.json
+    The settings were chosen among five, two or three seeds each, on these same test digits.
     """
     return Recipe(
         data=DataRecipe(source="mnist"),
@@ -35,6 +38,8 @@ def mnist_compact() -> Recipe:
     """A wider compact net on MNIST: moved, turned and stretched digits.
 
     Command: hyperplane train mnist --net compact
+    Reached: 99.61 ± 0.03% of 10,000 test digits (mean and standard deviation of 5 seeds), trained in 45 s
+    Hardware: 2 cores of an AMD EPYC; benchmarks/results/trained.json
     """
     return replace(
         mnist(),
@@ -45,9 +50,11 @@ def mnist_compact() -> Recipe:
 
 
 def mnist_best() -> Recipe:
-    """The best single net for MNIST: the wider compact net, longer, its answers averaged over moved images.
+    """A better single net for MNIST: the wider compact net, longer, its answers averaged over moved images.
 
     Command: hyperplane train mnist --recipe mnist_best
+    Reached: 99.68% of 10,000 test digits (seeds: one, so no ±), trained in 349 s on one thread
+    Hardware: 2 cores of an AMD EPYC
     """
     start = mnist_compact()
     return replace(
@@ -74,9 +81,11 @@ def cifar10() -> Recipe:
 
 
 def cifar10_longer() -> Recipe:
-    """A compact net on CIFAR-10 for 94%, in half an hour.
+    """A compact net on CIFAR-10, for longer, its answers averaged over views.
 
     Command: hyperplane train cifar-10 --recipe cifar10_longer
+    Reached: 93.90% of 10,000 test pictures (seeds: one, so no ±), trained in 34 minutes of one thread
+    Hardware: 2 cores of an AMD EPYC
     """
     start = cifar10()
     return replace(
@@ -90,6 +99,8 @@ def fashion_mnist() -> Recipe:
     """A compact net on Fashion-MNIST for 93%, in three minutes.
 
     Command: hyperplane train fashion-mnist
+    Reached: 93.67 ± 0.09% of 10,000 test pictures (mean and standard deviation of 2 seeds), trained in 136 s
+    Hardware: 2 cores of an AMD EPYC; benchmarks/results/trained.json
     """
     start = cifar10()
     return replace(
@@ -97,5 +108,5 @@ def fashion_mnist() -> Recipe:
         data=DataRecipe(source="fashion-mnist"),
         net=NetRecipe("compact", {"widths": [32, 64, 128], "patch": 3}),
         augment=AugmentRecipe(flip=True, shift=1, sizes=(14,), views="mirrored"),
-        training=TrainingRecipe(epochs=6, batch=256, evaluate_every=2),
+        training=TrainingRecipe(epochs=10, batch=256, evaluate_every=5),
     )
