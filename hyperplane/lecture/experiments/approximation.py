@@ -93,7 +93,7 @@ def restarts(budget: Budget) -> Outcome:
                 "mlp-not-best",
                 budget.judged(max(worse.values()) > 1.1),
                 f"With {max(worse, key=lambda n: worse[n])} nodes, half of the beginnings end at a loss "
-                f"{max(worse.values()):,.0f} times the best or more, although each was fitted until nothing improved.",
+                f"{max(worse.values()):,.0f} times the best or more, after up to {iterations:,} iterations each.",
                 Spread.of([100 - v for v in reached.values()], "widths"),
                 "% of the beginnings that miss the best",
                 typed(_surface(last, beginnings, iterations)),
