@@ -68,6 +68,8 @@ def cifar10() -> Recipe:
     """A compact net on CIFAR-10 for 90%: small images first, in five minutes.
 
     Command: hyperplane train cifar-10
+    Reached: 90.75 ± 0.32% of 10,000 test pictures (mean and standard deviation of 2 seeds), trained in 250 s
+    Hardware: 2 cores of an AMD EPYC; benchmarks/results/trained.json
     """
     return Recipe(
         data=DataRecipe(source="cifar-10"),
