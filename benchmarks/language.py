@@ -25,7 +25,7 @@ from hyperplane import api, data, recipes
 from hyperplane.contracts import Source
 from hyperplane.recipe import DataRecipe
 
-SEEDS = 1
+SEEDS = 3
 LAYERS, WIDTH, HEADS, CONTEXT, BATCH, STEPS = 4, 128, 4, 64, 12, 2000
 RATE, LEAST_RATE, WARMUP, DECAY, CLIP = 1e-3, 1e-4, 100, 0.1, 1.0
 GOAL = 1.88

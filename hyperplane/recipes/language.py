@@ -18,7 +18,8 @@ def shakespeare() -> Recipe:
     """GPT in its modern form on tiny Shakespeare, in the time of the small recipe; any other text starts from it.
 
     Command: hyperplane train tiny-shakespeare
-    Reached: to be measured by python -m benchmarks.language
+    Reached: validation loss 1.606 nats a character (seeds: one, so no ±), trained in 124 s
+    Hardware: 2 cores of an AMD EPYC; benchmarks/results/language.json
     """
     return Recipe(
         data=DataRecipe(source="tiny-shakespeare", options={"context": 64}),
@@ -33,7 +34,8 @@ def shakespeare_quick() -> Recipe:
     """The same, only until the validation loss is 1.88.
 
     Command: hyperplane train tiny-shakespeare --recipe shakespeare_quick
-    Reached: to be measured by python -m benchmarks.language
+    Reached: validation loss 1.871 nats a character (seeds: one, so no ±), trained in 15.7 s
+    Hardware: 2 cores of an AMD EPYC; benchmarks/results/language.json
     """
     return replace(shakespeare(), training=TrainingRecipe(steps=220, batch=12))
 
@@ -42,7 +44,8 @@ def shakespeare_small() -> Recipe:
     """GPT-2 in small on tiny Shakespeare: the well-known recipe for CPUs, 2,000 steps of 12 sequences of 64.
 
     Command: hyperplane train tiny-shakespeare --recipe shakespeare_small
-    Reached: to be measured by python -m benchmarks.language
+    Reached: validation loss 1.900 nats a character (seeds: one, so no ±), trained in 192 s
+    Hardware: 2 cores of an AMD EPYC; benchmarks/results/language.json
     """
     return Recipe(
         data=DataRecipe(source="tiny-shakespeare", options={"context": 64}),
