@@ -6,7 +6,8 @@ with zeros or the longer cut, so that it adds no weight whatever the widths.
 
 The weights of n layers behind a bypass are drawn smaller, so that h does not grow with the depth: by 1/√n for tanh
 (Hayou et al. 2021, "Stable ResNet", arXiv:2010.12859), whose layers have mean 0, so that variances add up; and by 1/n
-for ReLU and sigmoid, whose layers are positive, so that means add up. benchmarks/bypass.py measures both, and others.
+for ReLU, whose layers are positive, so that means add up. A sigmoid adds about a half whatever its weights, so that
+these are drawn as in a plain net. benchmarks/bypass.py compares these ways, and others.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class MLP(nn.Module):
 
 def behind_bypass(activation: Activation, count: int) -> float:
     """Return what the drawn weights of each of `count` layers behind a bypass are multiplied by."""
-    return count**-0.5 if activation == "tanh" else 1 / count
+    return {"relu": 1 / count, "tanh": count**-0.5, "sigmoid": 1.0}[activation]
 
 
 def _fit(h_BD: Tensor, width: int) -> Tensor:
