@@ -3,7 +3,9 @@
 Each of `hyperplane/recipes/pictures.py` on four photographs of 51 x 51 pixels, one seed, one thread. The loss is the
 share of the photograph's variance that is left unexplained; the median over the photographs stands next to the
 lecture's loss. Seconds are processor time. Photographs that are named are measured again, `--bypass` only by the nets
-with a bypass and `--no-bypass` only by those without, and the other figures are kept.
+with a bypass and `--no-bypass` only by those without, and the other figures are kept. `--longer` measures instead how
+far three of the fits still are from their end: the first photograph, from one set of weights, with ten times the
+iterations.
 """
 
 from __future__ import annotations
@@ -20,9 +22,12 @@ import torch
 from benchmarks.record import RESULTS, write
 from hyperplane import api, discovery, recipes
 from hyperplane.engine.model import build
-from hyperplane.recipe import DataRecipe
+from hyperplane.recipe import DataRecipe, Recipe
 
 PHOTOGRAPHS = ("china", "camera", "cat", "astronaut")
+LONGER = ("picture_125", "picture_300", "picture_20_20")
+"""Nets that are fitted for longer."""
+TIMES = (1, 10)
 LECTURE = {
     "picture_50": 3.65e-1,
     "picture_100": 2.50e-1,
@@ -40,6 +45,8 @@ LECTURE = {
 def main(photographs: list[str]) -> None:
     """Measure and write, after each photograph."""
     torch.set_num_threads(1)
+    if "--longer" in photographs:
+        return longer()
     path = RESULTS / "pictures.json"
     names = discovery.entries("recipes")["pictures"].variants
     for flag, with_bypass in (("--no-bypass", False), ("--bypass", True)):  # to share the work out
@@ -58,6 +65,23 @@ def main(photographs: list[str]) -> None:
         write("pictures", {"nets": {name: _over(name, held) for name in everywhere}, "photographs": held})
 
 
+def longer() -> None:
+    """Fit some nets for longer, and write what each number of iterations leaves unexplained."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for name in LONGER:
+        for times in TIMES:
+            recipe = recipes.named(name)
+            assert recipe.training.epochs is not None, "the recipes of this chapter name their iterations"
+            iterations = times * recipe.training.epochs
+            recipe = replace(
+                recipe,
+                optimizer=replace(recipe.optimizer, restarts=1),
+                training=replace(recipe.training, epochs=iterations),
+            )
+            found.setdefault(name, {})[f"{iterations:,} iterations"] = _fit(name, PHOTOGRAPHS[0], recipe)
+            write("pictures_longer", {"photograph": PHOTOGRAPHS[0], "nets": found})
+
+
 def _over(name: str, held: dict[str, dict[str, dict[str, float]]]) -> dict[str, float | int | None]:
     losses = [measured[name]["unexplained"] for measured in held.values()]
     return {
@@ -70,8 +94,9 @@ def _over(name: str, held: dict[str, dict[str, dict[str, float]]]) -> dict[str, 
     }
 
 
-def _fit(name: str, photograph: str) -> dict[str, float]:
-    recipe, begun = replace(recipes.named(name), data=DataRecipe(f"photo-{photograph}")), time.process_time()
+def _fit(name: str, photograph: str, recipe: Recipe | None = None) -> dict[str, float]:
+    recipe = replace(recipe or recipes.named(name), data=DataRecipe(f"photo-{photograph}"))
+    begun = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         run = api.load(api.run_recipe(recipe, runs=folder, explained=False))
         result, trained = run.trained.folder.read_result(), run.trained

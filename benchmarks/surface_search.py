@@ -3,9 +3,9 @@
 The lecture states the losses of 2, 3 and 4 hidden nodes for two kinds of nets, and neither the domain of its surface,
 nor how inputs and heights are scaled, nor which kind is which. Here ReLU, tanh and sigmoid are fitted to their limit
 on domains that people plot this function over, 31 x 31 points each, standardised: 64 restarts of Levenberg-Marquardt,
-halved after 50 iterations, at most 600. The share of the variance that is left unexplained does not depend on how
-heights are scaled; times `variance / greatest^2` it is the mean squared error of heights scaled to at most 1. One seed,
-one thread.
+halved after 50 iterations, at most 600, with each of three seeds, of which the best counts: the question is which
+losses exist. The share of the variance that is left unexplained does not depend on how heights are scaled; times
+`variance / greatest^2` it is the mean squared error of heights scaled to at most 1. One thread.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ DOMAINS = (
 )
 LECTURE = ((3.02e-1, 2.08e-2, 8.27e-3), (2.61e-1, 2.51e-4, 3.07e-7))
 NODES = (2, 3, 4)
+SEEDS = range(3)
 
 
 def main() -> None:
@@ -43,7 +44,7 @@ def main() -> None:
     for x1, x2 in DOMAINS:
         unexplained = {}
         for activation in ("relu", "tanh", "sigmoid"):
-            unexplained[activation] = [_fit(x1, x2, activation, nodes) for nodes in NODES]
+            unexplained[activation] = [min(_fit(x1, x2, activation, n, seed) for seed in SEEDS) for n in NODES]
         grid_N2 = torch.cartesian_prod(*(torch.linspace(*x, 31, dtype=torch.float64) for x in (x1, x2)))
         z = height(grid_N2[:, 0].numpy(), grid_N2[:, 1].numpy())
         pairs = zip(("relu", "tanh"), LECTURE, strict=True)
@@ -51,14 +52,15 @@ def main() -> None:
         told = {"x1": x1, "x2": x2, "variance": float(z.var()), "greatest": float(z.max()), "nodes": NODES}
         found.append({**told, "unexplained": unexplained, "the lecture's six reached by relu and tanh": all(reached)})
         print(x1, x2, {k: [f"{u:.2e}" for u in v] for k, v in unexplained.items()}, reached, flush=True)
-    write("surface_search", {"lecture": LECTURE, "domains": found})
+    write("surface_search", {"lecture": LECTURE, "seeds": len(SEEDS), "domains": found})
 
 
-def _fit(x1: tuple[float, float], x2: tuple[float, float], activation: str, nodes: int) -> float:
+def _fit(x1: tuple[float, float], x2: tuple[float, float], activation: str, nodes: int, seed: int) -> float:
     recipe = Recipe(
         DataRecipe("surface", validation=0.0, test=0.0, options={"x1": list(x1), "x2": list(x2)}),
         net=NetRecipe("mlp", {"hidden": [nodes], "activation": activation}),
         optimizer=OptimizerRecipe("levenberg-marquardt", restarts=64),
+        seed=seed,
     )
     solver = LevenbergMarquardt(*problem(recipe), halving=50)
     while solver.going and solver.iterations < 600:

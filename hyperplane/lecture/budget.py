@@ -57,7 +57,7 @@ class Budget:
         Raises Skipped where its data are not here.
         """
         self.say(name)
-        runs = self.folder.of(self.size, "runs", self.experiment)
+        runs = self.folder.runs(self.size, self.experiment)
         held = RunFolder(runs / name)
         if not _is_of(held, recipe, self.source(recipe.data).description):
             api.run_recipe(recipe, runs=runs, name=name, overwrite=held.path.exists(), explained=False)

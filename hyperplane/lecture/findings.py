@@ -86,6 +86,15 @@ class Finding:
     command: str = ""
     """What to type to repeat it; empty for the command that repeats the experiment."""
 
+    def unit(self, claim: Claim) -> str:
+        """Return the unit of our number: the claim's, or of a statement percent where its measure begins with that."""
+        return claim.unit or ("%" if self.measure.startswith("% ") else "")
+
+    def middle(self, claim: Claim) -> float:
+        """Return the number that speaks for several: percentages have their mean, all else the median."""
+        assert self.ours is not None, f"{self.claim} has no number"
+        return self.ours.mean if self.unit(claim) == "%" else self.ours.median
+
 
 @dataclass(frozen=True)
 class Outcome:

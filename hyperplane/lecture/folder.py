@@ -2,7 +2,10 @@
 
 lecture.json                 says that the folder is one of these
 report.html, results.json    everything that the folder holds, for people and for programs
-full/, quick/                of each size: results/EXPERIMENT.json, figures/EXPERIMENT/, runs/EXPERIMENT/, data/
+full/, quick/                of each size: results/EXPERIMENT.json, figures/EXPERIMENT/, runs/EXPERIMENT/CODE/, data/
+
+A result is shown only while the code that made it is as it was. Its runs lie under a hash of the code that trained them
+(CODE), and are used again only by the same.
 """
 
 from __future__ import annotations
@@ -12,7 +15,9 @@ import hashlib
 import importlib.util
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from hyperplane.errors import UserError
@@ -22,6 +27,10 @@ from hyperplane.recipe import parse
 from hyperplane.runs import atomic
 
 EXPERIMENTS = "hyperplane.lecture.experiments"
+TRAINS = ("recipes", "engine", "tasks", "nets", "data")
+"""Rooms whose code decides what a trained run holds."""
+MEASURES = (*TRAINS, "explain", "predict")
+"""Rooms whose code decides what an experiment finds."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +88,15 @@ class LectureFolder:
         """Return where the results, figures, runs or data of a size (and of one experiment) lie."""
         return self.path / size / kind / experiment
 
+    def runs(self, size: Size, experiment: str) -> Path:
+        """Return where an experiment's runs lie, by the code as it is; those of other code are removed."""
+        place = self.of(size, "runs", experiment)
+        mine = place / code(TRAINS)
+        for other in place.iterdir() if place.is_dir() else ():
+            if other != mine:
+                shutil.rmtree(other, ignore_errors=True)
+        return mine
+
     def keep(self, stored: Stored) -> None:
         """Write what an experiment found, in one step."""
         place = self.of(stored.size, "results")
@@ -111,7 +129,8 @@ class LectureFolder:
 def key(experiment: str) -> str:
     """Return the hash of what an experiment's result depends on.
 
-    That is its source text, data named after it, how it draws, and the numbers of its claims; nothing is imported.
+    That is its source text, data named after it, how it draws, the numbers of its claims, and the code of the rooms
+    that it measures with; nothing is imported.
     """
     file = experiment.partition(".")[0]
     spec = importlib.util.find_spec(f"{EXPERIMENTS}.{file}")
@@ -119,5 +138,15 @@ def key(experiment: str) -> str:
     texts = sorted(f for f in Path(spec.origin).parent.glob(f"{file}*") if f.suffix in (".py", ".json"))
     texts.append(Path(__file__).with_name("figures.py"))
     numbers = [(claim.id, claim.value, claim.sense) for claim in load().claims if claim.experiment == experiment]
-    held = [text.read_bytes() for text in texts] + [repr(numbers).encode()]
+    held = [text.read_bytes() for text in texts] + [repr(numbers).encode(), code(MEASURES).encode()]
     return hashlib.sha256(b"\0".join(held)).hexdigest()[:16]
+
+
+@cache
+def code(rooms: Sequence[str], package: Path = Path(__file__).parents[1]) -> str:
+    """Return a hash of the code of some of the package's rooms: of every file's place and text."""
+    found = hashlib.sha256()
+    for room in rooms:
+        for file in sorted(f for f in (package / room).rglob("*") if f.suffix in (".py", ".cpp", ".json")):
+            found.update(f"{file.relative_to(package).as_posix()}\0".encode() + file.read_bytes() + b"\0")
+    return found.hexdigest()[:16]

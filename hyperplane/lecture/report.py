@@ -19,7 +19,7 @@ from typing import Any
 
 from hyperplane import __version__
 from hyperplane.lecture.claims import Chapter, Claim, Claims
-from hyperplane.lecture.findings import BAD, GOOD, Finding, Spread, Verdict, verdict
+from hyperplane.lecture.findings import BAD, GOOD, Finding, Verdict, verdict
 from hyperplane.lecture.folder import LectureFolder, Stored
 from hyperplane.runs import atomic
 
@@ -69,10 +69,10 @@ class Row:
 
     @property
     def ours(self) -> str:
-        """Return our number: the median of several, in the claim's unit where it is a number."""
+        """Return our number, in its unit: of several, that which speaks for them."""
         if self.finding is None or self.finding.ours is None:
             return ""
-        return with_unit(_middle(self.claim, self.finding.ours), self._unit)
+        return with_unit(self.finding.middle(self.claim), self.finding.unit(self.claim))
 
     @property
     def measure(self) -> str:
@@ -80,20 +80,16 @@ class Row:
         return self.finding.measure.removeprefix("% ") if self.finding is not None else ""
 
     @property
-    def _unit(self) -> str:
-        """Return the unit of our number: the claim's, or of a statement percent where its measure begins with that."""
-        share = self.finding is not None and self.finding.measure.startswith("% ")
-        return self.claim.unit or ("%" if share else "")
-
-    @property
     def spread(self) -> str:
         """Return how several measurements differ, or an empty text."""
         held = self.finding.ours if self.finding is not None else None
-        if held is None or len(held.values) == 1:
+        if self.finding is None or held is None or len(held.values) == 1:
             return ""
-        least, greatest = (with_unit(v, "%" if self._unit == "%" else "") for v in (held.least, held.greatest))
+        percent = self.finding.unit(self.claim) == "%"
+        least, greatest = (with_unit(v, "%" if percent else "") for v in (held.least, held.greatest))
         told = "the same" if least == greatest else f"{least} to {greatest}"
-        return f"{told} over {len(held.values)} {held.over}"
+        of_mean = f"± {with_unit(held.std, '%')}, " if percent and least != greatest else ""
+        return f"{of_mean}{told} over {len(held.values)} {held.over}"
 
     @property
     def command(self) -> str:
@@ -209,11 +205,6 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def _middle(claim: Claim, ours: Spread) -> float:
-    """Return the number that a claim is judged by: percentages by their mean, all else by the median."""
-    return ours.mean if claim.unit == "%" else ours.median
 
 
 def _counts(found: Sequence[Row]) -> list[tuple[str, str, int]]:

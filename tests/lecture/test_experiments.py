@@ -17,7 +17,7 @@ from hyperplane.lecture.budget import Budget
 from hyperplane.lecture.commands import typed
 from hyperplane.lecture.experiments import animals, depth, logistic, neighbours, perceptrons, surface, training
 from hyperplane.lecture.findings import Skipped, verdict
-from hyperplane.lecture.folder import LectureFolder, key
+from hyperplane.lecture.folder import LectureFolder, code, key
 from hyperplane.recipe import DataRecipe, NetRecipe, OptimizerRecipe, Recipe, TrainingRecipe
 
 KNOWN = claims.load()
@@ -187,6 +187,26 @@ def test_a_decision_falls_at_the_first_sure_step_or_at_the_last() -> None:
     said = animals.Decisions(np.array([[0.6, 0.95, 0.4], [0.02, 0.1, 0.4], [0.9, 0.9, 0.7]]), np.array([1, 1, 0]) > 0)
     assert said.step_N(0.9).tolist() == [2, 1, 3] and said.right_N(0.9).tolist() == [False, True, False]
     np.testing.assert_allclose(said.right_T, [100, 100 / 3, 200 / 3])
+
+
+def test_a_hash_of_code_changes_with_every_file_of_its_rooms_and_no_other(tmp_path: Path) -> None:
+    (tmp_path / "engine" / "solvers").mkdir(parents=True)
+    seen = set()
+    for place, text in (("engine/a.py", "1"), ("engine/a.py", "2"), ("engine/solvers/b.py", "1"), ("engine/c.cpp", "")):
+        (tmp_path / place).write_text(text)
+        seen.add(code.__wrapped__(("engine",), tmp_path))
+    (tmp_path / "cli").mkdir()
+    (tmp_path / "cli" / "d.py").write_text("1")
+    (tmp_path / "engine" / "a.pyc").write_text("1")
+    assert len(seen) == 4 and code.__wrapped__(("engine",), tmp_path) in seen
+
+
+def test_runs_that_other_code_trained_are_removed(folder: LectureFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = folder.runs("full", "a.b")
+    (before / "seed-0").mkdir(parents=True)
+    assert folder.runs("full", "a.b") == before and (before / "seed-0").is_dir()
+    monkeypatch.setattr("hyperplane.lecture.folder.code", lambda rooms: "other")
+    assert folder.runs("full", "a.b") != before and not before.exists()
 
 
 def test_each_experiment_has_a_key_of_its_own() -> None:

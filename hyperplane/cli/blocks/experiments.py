@@ -80,7 +80,7 @@ class ExperimentsScreen:
             word = verdict(claim, finding)
             ours = ""
             if finding.ours is not None and claim.value is not None:
-                ours = f"{number(claim.value)} → {with_unit(finding.ours.median, claim.unit)}  "
+                ours = f"{number(claim.value)} → {with_unit(finding.middle(claim), claim.unit)}  "
             self.console.print(Text.assemble("  ", (f"{word:12}", STYLES.get(word, "dim")), ours, claim.claim))
 
     def _miss(self, event: Missed) -> None:

@@ -73,9 +73,10 @@ def pieces(budget: Budget) -> Outcome:
         ),
     )  # fmt: skip
     deepest = TRAINED[-1]
+    near = float(np.median([np.mean(drawn[w]) / sum(w) for w in WIDTHS]))
     told = (
-        "Weights made to fold the line in every layer give exactly the product of the widths, in all of "
-        f"{len(WIDTHS)} nets. "
+        f"Weights made to fold the line in every layer give exactly the product of the widths in "
+        f"{sum(count == math.prod(widths) for widths, count in made.items())} of {len(WIDTHS)} nets. "
     )
     groups = {
         name: (np.array([math.prod(w) for w in held]), np.array([np.mean(held[w]) for w in held]))
@@ -101,9 +102,9 @@ def pieces(budget: Budget) -> Outcome:
         Finding(
             "mlp-power-product",
             exact,
-            f"{told}What training finds is far from it: nets of {'-'.join(map(str, deepest))}, whose product is "
-            f"{math.prod(deepest):,}, have {np.mean(trained[deepest]):.0f} pieces after training, and random ones stay "
-            "near the sum of the widths.",
+            f"{told}Trained nets of {'-'.join(map(str, deepest))}, whose product is {math.prod(deepest):,}, have "
+            f"{np.mean(trained[deepest]):.0f} pieces; random nets have {near:.1f} times the sum of the widths in the "
+            "median.",
             Spread.of([count / math.prod(widths) for widths, count in made.items()], "nets"),
             "pieces of folding weights, over the product of the widths",
             typed(recipe),
@@ -111,8 +112,8 @@ def pieces(budget: Budget) -> Outcome:
         Finding(
             "cnn-power-layers",
             deeper and exact,
-            "Measured for mlp-power-layers and mlp-power-product: of weights made for it the pieces are exactly the "
-            "product of the widths; of random and of trained ones they are far fewer.",
+            "Measured for mlp-power-layers and mlp-power-product: the table has weights made for it, random ones and "
+            "trained ones.",
             Spread.of([made[fours[-1]]]),
             "pieces of four layers of 4",
         ),

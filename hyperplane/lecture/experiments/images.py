@@ -1,7 +1,9 @@
-"""Images as functions I = f(x, y): the lecture's ten nets on photographs of 51 × 51, each fitted to its limit.
+"""Images as functions I = f(x, y): the lecture's ten nets on photographs of 51 × 51, by 3,000 iterations of L-BFGS.
 
-The lecture names neither image nor activation; ours are photographs that come with packages, and tanh. What it calls
-loss is taken to be the share of the grey values' variance that is left unexplained. Shapes: H and W pixels.
+The lecture names neither image nor activation; ours are photographs that come with packages, and tanh, beside which two
+of the nets are shown with other activations. What it calls loss is taken to be the share of the grey values' variance
+that is left unexplained. A fit that has used up its iterations has not found its net's limit: its loss is an upper
+bound. Shapes: H and W pixels.
 """
 
 from __future__ import annotations
@@ -21,17 +23,25 @@ from hyperplane.lecture.commands import typed
 from hyperplane.lecture.experiments.perceptrons import WINDOW, random_net
 from hyperplane.lecture.findings import Finding, Outcome, Picture, Skipped, Spread, Table, meets
 from hyperplane.recipe import DataRecipe, OptimizerRecipe, Recipe, TrainingRecipe
+from hyperplane.runs.records import USED_UP
 
 PHOTOGRAPHS = ("photo-china", "photo-flower", "photo-hopper", "photo-camera")
 NETS: tuple[tuple[int, ...], ...] = (
     (50,), (100,), (125,), (300,), (20, 20), (14, 14, 14), (15, 15, 15), (19, 19, 19), (10, 20, 10), (10, 20, 10, 10),
 )  # fmt: skip
 WEIGHTS = ((125,), (20, 20), (14, 14, 14), (15, 15, 15), (19, 19, 19), (10, 20, 10), (10, 20, 10, 10))
-WITH_BYPASS: tuple[tuple[int, ...], ...] = ((20, 20), (10, 20, 10), (10, 20, 10, 10))
+WITH_BYPASS = tuple(hidden for hidden in NETS if len(hidden) > 1)
+EQUAL: tuple[tuple[int, ...], ...] = ((125,), (20, 20))
+"""Nets of 501 weights each, of one layer and of two."""
+ACTIVATIONS = ("relu", "sigmoid")
+LATER = {"picture_siren": "SIREN 20-20", "picture_fourier": "24 Fourier features, 10"}
+"""What came after: recipes of nets of 501 weights."""
 SHOWN = ((125,), (20, 20), (14, 14, 14), (19, 19, 19))
 SIDE = 51
 Runs = dict[tuple[int, ...], list[api.Run]]
 """Of each net, by its widths, the run of each photograph."""
+Named = dict[str, list[api.Run]]
+"""The same, by what the net is called."""
 
 
 def weights(budget: Budget) -> Outcome:
@@ -61,11 +71,16 @@ def weights(budget: Budget) -> Outcome:
 
 
 def fits(budget: Budget) -> Outcome:
-    """Fit each net to each photograph to its limit, three of them with a bypass, and two by AdamW."""
+    """Fit each net to each photograph, those of several layers with a bypass too, and two in other ways."""
     photographs = _photographs(budget)
     runs: Runs = {hidden: [budget.train(*_fit(budget, p, hidden)) for p in photographs] for hidden in NETS}
     bypass: Runs = {h: [budget.train(*_fit(budget, p, h, bypass=True)) for p in photographs] for h in WITH_BYPASS}
-    adam: Runs = {h: [budget.train(*_by_adam(budget, p, h)) for p in photographs] for h in ((125,), (20, 20))}
+    adam: Runs = {h: [budget.train(*_by_adam(budget, p, h)) for p in photographs] for h in EQUAL}
+    others: Named = {
+        f"{_name(hidden)}, {activation}": [budget.train(*_fit(budget, p, hidden, activation)) for p in photographs]
+        for hidden in EQUAL for activation in ACTIVATIONS
+    }  # fmt: skip
+    others |= {told: [budget.train(*_later(budget, p, name)) for p in photographs] for name, told in LATER.items()}
     claims = {claim.id: claim for claim in load().claims}
     findings = [
         _against_lecture(budget, claims[f"mlp-image-{_name(hidden)}"], hidden, held, bypass.get(hidden))
@@ -79,17 +94,18 @@ def fits(budget: Budget) -> Outcome:
         )
         for hidden, held in runs.items()
     ]  # fmt: skip
-    drawn = figures.beside(rows, "loss: share of the variance left unexplained", "Ten nets, each fitted to its limit")
+    drawn = figures.beside(rows, "loss: share of the variance left unexplained", "Ten nets, and those with bypass")
     pictures = (
         budget.draw("losses", drawn, "A point for each photograph, and their median"),
         _gallery(budget, photographs, runs),
     )
+    solved = [run for held in (runs, bypass, others) for some in held.values() for run in some]
     about = (
         f"Each net of tanh nodes was fitted by L-BFGS, from one or two sets of weights, to {len(photographs)} "
-        f"photograph{'s' * (len(photographs) > 1)} of {SIDE} × {SIDE}. The lecture names neither image, activation nor "
-        "optimizer; its loss is taken to be the share of the variance left unexplained."
+        f"photograph{'s' * (len(photographs) > 1)} of {SIDE} × {SIDE}. {_ended(solved)} The lecture names neither "
+        "image, activation nor optimizer; its loss is taken to be the share of the variance left unexplained."
     )
-    return Outcome(tuple(findings), about, pictures, (_table(photographs, runs, bypass, adam),))
+    return Outcome(tuple(findings), about, pictures, (_table(photographs, runs, bypass, adam, others),))
 
 
 def _photographs(budget: Budget) -> list[str]:
@@ -106,23 +122,39 @@ def _photographs(budget: Budget) -> list[str]:
     return found
 
 
-def _fit(budget: Budget, photograph: str, hidden: tuple[int, ...], *, bypass: bool = False) -> tuple[str, Recipe]:
-    """Return the name and the recipe of a fit to the limit: the named one, and for small budgets less of it."""
+def _fit(
+    budget: Budget, photograph: str, hidden: tuple[int, ...], activation: str = "tanh", *, bypass: bool = False
+) -> tuple[str, Recipe]:
+    """Return the name and the recipe of a fit: the named one, and for small budgets less of it."""
     recipe = recipes.named(f"picture_{'_'.join(map(str, hidden))}{'_bypass' * bypass}")
+    name = f"{_name(hidden)}{'-bypass' * bypass}"
+    if activation != "tanh":
+        options = {**recipe.net.options, "activation": activation}
+        recipe, name = replace(recipe, net=replace(recipe.net, options=options)), f"{name}-{activation}"
+    return f"{photograph}-{name}", _sized(budget, recipe, photograph)
+
+
+def _later(budget: Budget, photograph: str, name: str) -> tuple[str, Recipe]:
+    """Return the name and the recipe of a fit by what came after."""
+    return f"{photograph}-{name.removeprefix('picture_')}", _sized(budget, recipes.named(name), photograph)
+
+
+def _sized(budget: Budget, recipe: Recipe, photograph: str) -> Recipe:
+    """Return a recipe for a photograph, and for small budgets less of it."""
     recipe = replace(recipe, data=replace(recipe.data, source=photograph))
-    if budget.size != "full":
-        restarts, iterations, side = budget.choose(full=(0, 0, {}), quick=(1, 200, {}), least=(1, 1, {"side": 8}))
-        recipe = replace(
-            recipe,
-            data=replace(recipe.data, options=side),
-            optimizer=replace(recipe.optimizer, restarts=restarts),
-            training=replace(recipe.training, epochs=iterations),
-        )
-    return f"{photograph}-{_name(hidden)}{'-bypass' * bypass}", recipe
+    if budget.size == "full":
+        return recipe
+    restarts, iterations, side = budget.choose(full=(0, 0, {}), quick=(1, 200, {}), least=(1, 1, {"side": 8}))
+    return replace(
+        recipe,
+        data=replace(recipe.data, options=side),
+        optimizer=replace(recipe.optimizer, restarts=restarts),
+        training=replace(recipe.training, epochs=iterations),
+    )
 
 
 def _by_adam(budget: Budget, photograph: str, hidden: tuple[int, ...]) -> tuple[str, Recipe]:
-    """Return the name and the recipe of the same fit by AdamW, for about as long."""
+    """Return the name and the recipe of the same fit by AdamW, for 1,000 passes over the pixels."""
     recipe = replace(
         _fit(budget, photograph, hidden)[1],
         optimizer=OptimizerRecipe("adamw", learning_rate=0.01, weight_decay=0.0),
@@ -150,8 +182,8 @@ def _against_lecture(
 
 
 def _at_equal_weights(budget: Budget, runs: Runs, adam: Runs) -> Finding:
-    """Say how much better 20–20 is than 125, both of 501 weights, when both are fitted to their limit."""
-    limit = Spread.of(_ratios(runs[125,], runs[20, 20]), "photographs")
+    """Say how much better 20–20 is than 125, both of 501 weights, when both are fitted alike."""
+    alike = Spread.of(_ratios(runs[125,], runs[20, 20]), "photographs")
     trained = float(np.median(_ratios(adam[125,], adam[20, 20])))
     seconds = [np.mean([_seconds(run) for run in (*held[125,], *held[20, 20])]) for held in (runs, adam)]
     pieces = {
@@ -160,13 +192,13 @@ def _at_equal_weights(budget: Budget, runs: Runs, adam: Runs) -> Finding:
     }
     return Finding(
         "mlp-power-equal",
-        budget.judged(limit.median > 1),
-        f"Both have 501 weights. In the lecture the shallow net's loss is 2.9 times the deep one's; with both fitted "
-        f"to their limit it is {limit.median:.2g} times, with AdamW {trained:.2g} times ({seconds[0]:.0f} s and "
+        budget.judged(alike.median > 1),
+        f"Both have 501 weights. In the lecture the shallow net's loss is 2.9 times the deep one's; after as many "
+        f"iterations of L-BFGS it is {alike.median:.2g} times, with AdamW {trained:.2g} times ({seconds[0]:.0f} s and "
         f"{seconds[1]:.0f} s a fit). Random ReLU nets of these widths have {pieces[125,]:,.0f} and "
         f"{pieces[20, 20]:,.0f} linear regions: depth is not more regions.",
-        limit,
-        "times the loss of 20–20 is that of 125 nodes, fitted to the limit",
+        alike,
+        "times the loss of 20–20 is that of 125 nodes, after as many iterations",
         typed(_fit(budget, PHOTOGRAPHS[0], (20, 20))[1]),
     )
 
@@ -178,21 +210,35 @@ def _deeper(budget: Budget, runs: Runs) -> Finding:
         "mlp-deeper-better",
         budget.judged(steps[0] > steps[1] and steps[1] > steps[2]),
         f"One, two and three layers of 501, 501 and 477 weights leave {steps[0]:.3g}, {steps[1]:.3g} and "
-        f"{steps[2]:.3g} of the variance in the median, fitted to their limit.",
+        f"{steps[2]:.3g} of the variance in the median, after as many iterations.",
         Spread.of((two / three).tolist(), "photographs"),
         "times the loss of 14–14–14 is that of 20–20",
         typed(_fit(budget, PHOTOGRAPHS[0], (14, 14, 14))[1]),
     )
 
 
-def _table(photographs: list[str], runs: Runs, bypass: Runs, adam: Runs) -> Table:
+def _ended(runs: list[api.Run]) -> str:
+    """Say how the fits ended, in a sentence or two."""
+    outcomes = [outcome for run in runs if (outcome := run.trained.folder.read_outcome()) is not None]
+    going = sum(outcome.reason == USED_UP for outcome in outcomes)
+    if not going:
+        return f"All {len(outcomes)} fits ended by themselves."
+    which = "All" if going == len(outcomes) else f"{going} of"
+    return (
+        f"{which} {len(outcomes)} fits had used up their iterations and were still going down, so their losses are "
+        "upper bounds of what the nets can do."
+    )
+
+
+def _table(photographs: list[str], runs: Runs, bypass: Runs, adam: Runs, others: Named) -> Table:
+    held: Named = {
+        f"{_name(hidden)}{kind}": some
+        for kind, of_kind in (("", runs), (", bypass", bypass), (", AdamW", adam)) for hidden, some in of_kind.items()
+    }  # fmt: skip
     rows: list[tuple[str, ...]] = []
-    for kind, held in (("", runs), (", bypass", bypass), (", AdamW", adam)):
-        for hidden, some in held.items():
-            loss = _unexplained(some)
-            seconds = np.mean([_seconds(run) for run in some])
-            rows.append((f"{_name(hidden)}{kind}", *(f"{v:.3g}" for v in loss), f"{np.median(loss):.3g}",
-                         f"{seconds:.0f} s"))  # fmt: skip
+    for name, some in (held | others).items():
+        loss, seconds = _unexplained(some), np.mean([_seconds(run) for run in some])
+        rows.append((name, *(f"{v:.3g}" for v in loss), f"{np.median(loss):.3g}", f"{seconds:.0f} s"))
     names = (name.removeprefix("photo-") for name in photographs)
     return Table("Share of the variance left unexplained", ("net", *names, "median", "time of a fit"), tuple(rows))
 

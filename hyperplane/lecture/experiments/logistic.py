@@ -68,7 +68,7 @@ def outliers(budget: Budget) -> Outcome:
             "linear-separation",
             min(alone) == 100 and min(most) >= 95,
             f"Of the points without outliers {min(alone):.0f}% are on their side, of those with 3% wrong labels "
-            f"{np.mean(most):.1f}%: all but the wrong ones, in the mean.",
+            f"{np.mean(most):.1f}%.",
             Spread.of(most),
             "% of the training points on their side, 3% of them mislabelled",
             typed(recipe("points-outliers")),
@@ -77,7 +77,7 @@ def outliers(budget: Budget) -> Outcome:
             "linear-outliers",
             budget.judged(min(agreed) >= 95),
             f"With 3% of the labels wrong, {np.mean(agreed):.1f}% of the square are on the side where the right labels "
-            "have it, and even with 30% most of it: wrong labels on both sides pull against each other.",
+            f"have it, and with 30% {np.mean(held[0.3]):.1f}%: wrong labels on both sides pull against each other.",
             Spread.of(agreed),
             "% of the square on the right side",
             typed(recipe("points-outliers")),

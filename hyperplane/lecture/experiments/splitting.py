@@ -90,28 +90,28 @@ def levels(budget: Budget) -> Outcome:
         budget.draw("regions-1", explained.regions(plane, found[0][0]), "Regions after one layer"),
         budget.draw("regions-3", explained.regions(plane, found[0][2]), "Regions after three layers"),
     )
-    growing = bool((np.diff(counts_SL, axis=1) > 0).all())
+    added = int((np.diff(counts_SL, axis=1) > 0).all(axis=1).sum())
     findings = (
         Finding(
             "mlp-split-levels",
-            growing,
-            "Three layers of 8 nodes with random weights: every layer adds regions, in every net.",
+            added == len(nets),
+            f"Three layers of 8 nodes with random weights: every layer adds regions in {added} of {len(nets)} nets.",
             Spread.of(counts_SL[:, -1].tolist()),
             "regions after the third layer",
         ),
         Finding(
             "mlp-split-regions",
             whole <= 1e-9 and min(split) == 100,
-            "Every region lies inside one of the layer before, and they fill it. But not each is split: of the regions "
-            f"of one layer, the next cuts {np.mean(split):.0f}% in two or more; no hyperplane reaches the others.",
+            f"Every region lies inside one of the layer before, and they fill it (to {whole:.0e} of area). Of "
+            f"a layer's regions the next cuts {np.mean(split):.0f}% in two or more; no hyperplane reaches the others.",
             Spread.of(split, "nets and layers"),
             "% of a layer's regions that the next layer splits",
         ),
         Finding(
             "mlp-split-combined",
             bend_off <= 1e-9,
-            "The second layer's hyperplanes are straight inside each region of the first, and bend exactly where they "
-            f"cross a hyperplane of the first: to {bend_off:.0e}.",
+            "Inside each region of the first layer the second's hyperplanes are straight, and where they bend is at "
+            f"most {bend_off:.0e} from a hyperplane of the first.",
             Spread.of([bend_off]),
             "greatest distance of a bend from the first layer's hyperplanes",
         ),
