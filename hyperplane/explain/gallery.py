@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hyperplane.errors import UserError
 from hyperplane.explain import along, breakpoints, drawing, figures, levels, surfaces
 from hyperplane.explain.drawing import Plane
 from hyperplane.explain.layers import Layers
 from hyperplane.explain.planes import Window
-from hyperplane.explain.regions import Regions, regions
+from hyperplane.explain.regions import Regions, TooMany, regions
 from hyperplane.explain.subject import Subject, View
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def draw(subject: Subject, seen: View) -> dict[str, Drawn]:
         return _on_line(subject, seen)
     plane = seen.plane
     value_HWK = levels.on_grid(seen.function, plane.window, seen.grid)
-    found = _close_up(seen.layers, plane.window)
+    found, close = _close_up(seen.layers, plane.window)
     whole = found if found is not None and found.window == plane.window else None
     if subject.description.classes:
         drawn = _decisions(plane, value_HWK, whole)
@@ -49,7 +48,8 @@ def draw(subject: Subject, seen: View) -> dict[str, Drawn]:
         drawn = {"picture": _picture(seen, value_HWK)}
     else:
         drawn = _fields(plane, value_HWK, subject.description.target_names)
-    drawn |= _units(_without_pixels(subject, plane), seen.layers, found, value_HWK.shape[-1])
+    units = _units(_without_pixels(subject, plane), seen.layers, found, value_HWK.shape[-1])
+    drawn |= {name: Drawn(one.figure, one.caption + close) for name, one in units.items()}
     if subject.description.format != "picture":
         drawn |= _surfaces(subject, plane, value_HWK, whole)
     if not seen.where:
@@ -71,23 +71,31 @@ def regions_of(net: Layers | None, window: Window, most: int) -> Regions | None:
         return None
     try:
         return regions(net, window, most)
-    except UserError:
-        if not all(np.isfinite(part).all() for layer in (*net.hidden, net.output) for part in vars(layer).values()):
-            raise
+    except TooMany:
         return None
 
 
-def _close_up(net: Layers | None, window: Window) -> Regions | None:
-    """Return the regions on the window, or on the largest part around its middle that has few enough."""
+def _close_up(net: Layers | None, window: Window) -> tuple[Regions | None, str]:
+    """Return the regions on the window, or on the largest part around its middle that has few enough.
+
+    And a sentence on that part, empty where it is all. Raises UserError for weights that are not finite.
+    """
     if net is None or not net.hidden or net.activation != "relu":
-        return None
-    for _ in range(30):
-        if (found := regions_of(net, window, MOST_REGIONS)) is not None:
-            return found
+        return None, ""
+    least, told = 0, ""
+    for halved in range(30):
+        try:
+            return regions(net, window, MOST_REGIONS), told
+        except TooMany as error:
+            least = least or error.least
+        told = (
+            f" The whole window has at least {least:,} regions, too many to see: this is its middle, "
+            f"1/{2 ** (halved + 1)} as wide and as high."
+        )
         (low1, high1), (low2, high2) = window
         quarter1, quarter2 = (high1 - low1) / 4, (high2 - low2) / 4
         window = ((low1 + quarter1, high1 - quarter1), (low2 + quarter2, high2 - quarter2))
-    return None
+    return None, ""
 
 
 def boundary_of(value_HWK: np.ndarray, plane: Plane, whole: Regions | None) -> Sequence[np.ndarray]:

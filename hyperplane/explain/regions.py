@@ -290,8 +290,17 @@ def _expect(net: Layers, window: Window) -> None:
         raise UserError(f"window: found {window}, expected least and greatest of both inputs; type: ((-1, 1), (-1, 1))")
 
 
+class TooMany(UserError):
+    """A window has more regions than may be made."""
+
+    def __init__(self, text: str, least: int) -> None:
+        super().__init__(text)
+        self.least = least
+        """How many there are, or fewer than that."""
+
+
 def _refuse_too_many(made: int, units: _Units, before: _State, left: int, limit: int, net: Layers, depth: int) -> None:
-    """Raise UserError where a layer makes more regions than `limit`, before it makes them.
+    """Raise TooMany where a layer makes more regions than `limit`, before it makes them.
 
     n lines in general position make 1 + n + n (n − 1) / 2 parts of the plane (Zaslavsky 1975), and of a polygon 1 + n +
     the crossings inside of it. The latter, which is exact, is counted only where the former is too many.
@@ -304,9 +313,10 @@ def _refuse_too_many(made: int, units: _Units, before: _State, left: int, limit:
     if expected + left <= limit:
         return
     widths = "-".join(map(str, net.widths))
-    raise UserError(
+    raise TooMany(
         f"regions: hidden layer {depth + 1} of {widths} units makes at least {expected + left:,} in this window, "
-        f"expected at most {limit:,}; take a smaller window, a narrower or shallower net, or a higher limit"
+        f"expected at most {limit:,}; take a smaller window, a narrower or shallower net, or a higher limit",
+        expected + left,
     )
 
 

@@ -131,6 +131,11 @@ def complete(recipe: Recipe, description: Description) -> Recipe:
         chosen = choice.optimizer(replace(recipe, task=task, net=net), description)
         decay = optimizer.weight_decay if optimizer.weight_decay is not None else choice.penalty(chosen, samples)
         optimizer = replace(optimizer, name=chosen, weight_decay=decay)  # pyright: ignore[reportArgumentType]
+    if optimizer.name != "levenberg-marquardt" and optimizer.halving is not None:
+        raise UserError(
+            f"optimizer.halving: found {optimizer.halving}, but {optimizer.name} drops no restarts; leave it out, or "
+            "type: --optimizer.name levenberg-marquardt"
+        )
     if optimizer.name in SOLVERS:
         return _solved(replace(recipe, task=task, net=net, optimizer=optimizer), samples)
     share = 1.0 if net.start is None else fine_tuning.RATE

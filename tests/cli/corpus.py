@@ -204,6 +204,16 @@ OPTIONS = [
         "train surface --optimizer.name levenberg-marquardt --net.hidden 64 64",
         ("64 of 4,417 weights", "9.3 GiB", "--optimizer.restarts 13"),
     ),
+    Case(
+        "a Jacobian that memory does not hold",
+        "train surface --optimizer.name levenberg-marquardt --net.hidden 64 64 --optimizer.restarts 1 --data.side 300",
+        ("4,417 weights", "Jacobian", "expected at most 2", "--optimizer.name l-bfgs"),
+    ),
+    Case(
+        "restarts that another optimizer would have to drop",
+        "train surface --optimizer.name adamw --optimizer.halving 50",
+        ("optimizer.halving", "found 50", "adamw drops no restarts", "--optimizer.name levenberg-marquardt"),
+    ),
     Case("a solver for a net with dropout", "train digits --optimizer.name l-bfgs --overwrite", ("--net.dropout 0",)),
     Case(
         "a solver that should stop early",

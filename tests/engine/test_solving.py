@@ -165,10 +165,19 @@ def test_levenberg_marquardt_keeps_the_restart_that_does_best_on_the_validation_
     path = api.run_recipe(recipe, runs=tmp_path / "runs")
     run, told = api.load(path), outcome(path)
     kept = run.evaluate(split="train")
-    assert told["notes"] and "does best on the validation split" in told["notes"][0]
+    assert "does best on the validation split" in " ".join(told["notes"])
     assert (kept["rmse"].value / run.trained.description.target_std[0]) ** 2 > told["loss"][0]
     line = replace(recipe, net=NetRecipe("perceptron"))
     assert not outcome(api.run_recipe(line, runs=tmp_path / "line"))["notes"], "all restarts end at the one minimum"
+
+
+def test_fewer_numbers_to_learn_than_weights_are_told(tmp_path):
+    few = tmp_path / "few.csv"
+    np.savetxt(few, np.random.default_rng(0).normal(size=(30, 3)), delimiter=",", header="a,b,y", comments="")
+    for hidden, told in (([12], True), ([2], False)):
+        recipe = replace(SURFACE, data=DataRecipe(source=str(few)), net=NetRecipe("mlp", {"hidden": hidden}))
+        notes = outcome(api.run_recipe(recipe, runs=tmp_path / f"runs-{hidden[0]}"))["notes"]
+        assert any("by heart" in note for note in notes) == told, notes
 
 
 def test_weight_decay_of_levenberg_marquardt_is_the_penalty_of_the_others(tmp_path):

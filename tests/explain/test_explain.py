@@ -197,6 +197,8 @@ def test_a_net_of_too_many_regions_is_drawn_close_up(train: Train, monkeypatch: 
     found = draw(subject, view(subject))
     title = found["regions"].figure.axes[0].get_title(loc="left")
     assert title.endswith("of 50 units (close-up)")
+    said = re.search(r"at least ([\d,]+) regions.* 1/(\d+) as wide", found["regions"].caption)
+    assert said and int(said[1].replace(",", "")) > 100 and int(said[2]) in [2**k for k in range(1, 31)]
     assert int(re.findall(r"\d+", title)[0]) <= 100
 
 

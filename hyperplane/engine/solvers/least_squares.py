@@ -26,7 +26,7 @@ from hyperplane.runs.records import USED_UP, Outcome
 MOST_WEIGHTS = 5000
 """JᵀJ has the square of this many numbers, for each restart."""
 MOST_BYTES = 2**31
-"""Of JᵀJ of all restarts together; a step needs a few times as much."""
+"""Of JᵀJ of all restarts together, and of the Jacobian of one; a step needs a few times as much."""
 _TIE = 1e-3
 """Restarts whose validation losses differ by less than this share do equally well."""
 
@@ -38,6 +38,7 @@ class LeastSquares:
         assert recipe.optimizer.restarts is not None and recipe.training.epochs is not None, "completed before"
         self.flat, self.most = Flat(model.net), recipe.training.epochs
         residuals, jacobian = jacobians.of(model, self.flat, batch)
+        self.learned = len(batch) * model.task.outputs
         if recipe.optimizer.weight_decay:
             residuals, jacobian = _penalised(residuals, jacobian, self.flat, recipe.optimizer.weight_decay)
         shape = batch[model.judge.input].shape[1:]
@@ -66,6 +67,14 @@ class LeastSquares:
                 f"optimizer.restarts: found {restarts:,} of {weights:,} weights each, which need "
                 f"{8 * restarts * weights**2 / 2**30:.1f} GiB for JᵀJ alone, expected at most {most:,}; "
                 f"type: --optimizer.restarts {most}, or --optimizer.name l-bfgs"
+            )
+        assert recipe.training.batch is not None, "completed before: it is the whole split"
+        residuals = recipe.training.batch * model.task.outputs
+        if (held := 8 * residuals * weights) > MOST_BYTES:
+            raise UserError(
+                f"optimizer.name: levenberg-marquardt found {residuals:,} numbers to learn by {weights:,} weights, "
+                f"whose Jacobian needs {held / 2**30:.1f} GiB, expected at most {MOST_BYTES / 2**30:.0f}; type: "
+                "--optimizer.name l-bfgs"
             )
         if recipe.hardware.device == "cuda":
             raise UserError("hardware.device: found cuda, but levenberg-marquardt computes on the CPU; leave it out")
@@ -106,6 +115,12 @@ class LeastSquares:
 
     def outcome(self) -> Outcome:
         solver, (kept, notes) = self.inner, self._kept()
+        if self.learned < len(self.flat):
+            notes = (
+                f"There are {self.learned:,} numbers to learn and {len(self.flat):,} weights: the net can learn them "
+                "by heart, so judge it by samples that are held out, or take fewer weights.",
+                *notes,
+            )
         reasons = [USED_UP if reason == GOING else REASONS[reason] for reason in solver.reason_R.tolist()]
         return Outcome(
             solver="levenberg-marquardt",
