@@ -20,8 +20,8 @@ from hyperplane.nets.mlp import MLP
 SEEDS, REPEATS = 5, 7
 WINDOW = ((-1.0, 1.0), (-1.0, 1.0))
 NETS = {
-    "45-45": ((45, 45), False),
-    "45-45, bypass": ((45, 45), True),
+    "48-48": ((48, 48), False),
+    "48-48, bypass": ((48, 48), True),
     "20-20": ((20, 20), False),
     "14-15-19": ((14, 15, 19), False),
     "10-20-10-10, bypass": ((10, 20, 10, 10), True),

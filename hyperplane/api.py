@@ -24,6 +24,8 @@ from hyperplane.engine import fine_tuning, training
 from hyperplane.engine.events import Event, Explaining, Finished, Unexplained, Watch
 from hyperplane.engine.precision import choose
 from hyperplane.errors import UserError
+from hyperplane.explain.layers import layers
+from hyperplane.explain.planes import Hyperplane, hyperplanes
 from hyperplane.predict import generate as generation
 from hyperplane.predict.cost import Cost, measure
 from hyperplane.predict.fast import Number, Race, Speed, race
@@ -140,6 +142,14 @@ class Run:
         is left out and why.
         """
         return explain.explain(self.path, [Path(picture) for picture in pictures], png, watch)
+
+    def hyperplanes(self) -> list[Hyperplane]:
+        """Return the hyperplane of each unit of the first layer, of a perceptron that of each output.
+
+        They are in the samples' own units, so that `signed_distance` of rows (B, D) is too. Raises UserError for nets
+        that do not begin with a linear map of all inputs.
+        """
+        return hyperplanes(layers(self.net), self.trained.description)
 
     def evaluate(self, data: str | None = None, *, split: Split | None = None) -> dict[str, Measured]:
         """Return every metric over a split of the run's own data, or of other labelled data of the same kind."""

@@ -32,6 +32,21 @@ def animals(tmp_path_factory: pytest.TempPathFactory) -> hyperplane.Run:
     return hyperplane.train(table, runs=folder / "runs", changes={"data.target": "animal", "training.epochs": 2})
 
 
+def test_a_perceptron_gives_its_hyperplane_in_the_data_s_own_units(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x_N2 = np.c_[rng.uniform(100, 200, 400), rng.uniform(-1, 1, 400)]
+    label_N = (x_N2[:, 0] > 150).astype(int)
+    np.savetxt(tmp_path / "far.csv", np.c_[x_N2, label_N], delimiter=",", header="a,b,c", comments="", fmt="%.6g")
+    run = hyperplane.train(tmp_path / "far.csv", net="perceptron", runs=tmp_path / "runs")
+    distance_B = run.hyperplanes()[0].signed_distance(np.array([[180.0, 0.0], [120.0, 0.0]]))
+    assert distance_B == pytest.approx([30, -30], abs=3)
+
+
+def test_a_net_without_hyperplanes_says_so(digits: hyperplane.Run) -> None:
+    with pytest.raises(hyperplane.UserError, match="found lenet5?, but hyperplanes"):
+        digits.hyperplanes()
+
+
 def test_a_run_says_what_it_is(digits: hyperplane.Run) -> None:
     assert digits.path.name == "digits" and digits.report.is_file()
     assert digits.classes == tuple("0123456789")
