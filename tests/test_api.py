@@ -34,16 +34,17 @@ def animals(tmp_path_factory: pytest.TempPathFactory) -> hyperplane.Run:
 
 def test_a_perceptron_gives_its_hyperplane_in_the_data_s_own_units(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    x_N2 = np.c_[rng.uniform(100, 200, 400), rng.uniform(-1, 1, 400)]
+    x_N2 = np.c_[rng.uniform(100, 200, 400), rng.uniform(-50, 50, 400)]
     label_N = (x_N2[:, 0] > 150).astype(int)
     np.savetxt(tmp_path / "far.csv", np.c_[x_N2, label_N], delimiter=",", header="a,b,c", comments="", fmt="%.6g")
-    run = hyperplane.train(tmp_path / "far.csv", net="perceptron", runs=tmp_path / "runs")
+    changes = {"data.target": "c"}
+    run = hyperplane.train(tmp_path / "far.csv", net="perceptron", runs=tmp_path / "runs", changes=changes)
     distance_B = run.hyperplanes()[0].signed_distance(np.array([[180.0, 0.0], [120.0, 0.0]]))
     assert distance_B == pytest.approx([30, -30], abs=3)
 
 
 def test_a_net_without_hyperplanes_says_so(digits: hyperplane.Run) -> None:
-    with pytest.raises(hyperplane.UserError, match="found lenet5?, but hyperplanes"):
+    with pytest.raises(hyperplane.UserError, match="found lenet5, but hyperplanes"):
         digits.hyperplanes()
 
 
