@@ -23,8 +23,8 @@ from hyperplane.errors import UserError
 BLOCK = 64
 """Steps whose samples are gathered at once from data that live on the device."""
 PIECE_SAMPLES, PIECE_BYTES = 1024, 2**24
-"""Most that is read at once when data are brought to the device, or a split is walked through in order: 27 images of 224
-pixels, whose pass through VGG-16 takes a gigabyte."""
+"""Most that is read at once when data are brought to the device, or a split is walked through in order: 27 images
+of 224 pixels, whose pass through VGG-16 takes a gigabyte."""
 
 
 class Feed:
