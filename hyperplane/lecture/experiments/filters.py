@@ -76,7 +76,7 @@ class _Shares:
 
 def learned(budget: Budget) -> Outcome:
     """Train nets on photographs, and fit the masks of their first layers."""
-    seeds = budget.choose(full=3, quick=1, least=1)
+    seeds = budget.choose(full=2, quick=1, least=1)
     runs = [budget.train(f"photographs-{seed}", _recipe(budget, seed)) for seed in range(seeds)]
     banks = [_filters(run.net) for run in runs]
     budget.say("fits")

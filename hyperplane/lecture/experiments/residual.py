@@ -27,7 +27,7 @@ Errors = dict[tuple[str, int], list[float]]
 
 def depth(budget: Budget) -> Outcome:
     """Train both kinds at each depth, and compare what they get wrong of the training images and of the test images."""
-    seeds = range(budget.choose(full=3, quick=1, least=1))
+    seeds = range(budget.choose(full=2, quick=1, least=1))
     depths = budget.choose(full=DEPTHS, quick=(8, 20), least=(8, 20))
     runs = {
         (kind, layers): [budget.train(f"{kind}{layers}-{s}", _recipe(budget, f"{kind}{layers}", s)) for s in seeds]
