@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -47,7 +48,6 @@ def main(photographs: list[str]) -> None:
     torch.set_num_threads(1)
     if "--longer" in photographs:
         return longer()
-    path = RESULTS / "pictures.json"
     names = discovery.entries("recipes")["pictures"].variants
     for flag, with_bypass in (("--no-bypass", False), ("--bypass", True)):  # to share the work out
         if flag in photographs:
@@ -55,14 +55,21 @@ def main(photographs: list[str]) -> None:
     photographs = [name for name in photographs if not name.startswith("--")] or list(PHOTOGRAPHS)
     for photograph in photographs:
         measured = {name: _fit(name, photograph) for name in names}
-        held = json.loads(path.read_text())["results"]["photographs"] if path.exists() else {}
+        before = _written()
+        held = before.get("photographs", {})
         held[photograph] = held.get(photograph, {}) | measured
         everywhere = [
             name
             for name in discovery.entries("recipes")["pictures"].variants
             if all(name in told for told in held.values())
         ]
-        write("pictures", {"nets": {name: _over(name, held) for name in everywhere}, "photographs": held})
+        write("pictures", before | {"nets": {name: _over(name, held) for name in everywhere}, "photographs": held})
+
+
+def _written() -> dict[str, Any]:
+    """Return what was measured before."""
+    path = RESULTS / "pictures.json"
+    return json.loads(path.read_text())["results"] if path.exists() else {}
 
 
 def longer() -> None:
@@ -79,7 +86,7 @@ def longer() -> None:
                 training=replace(recipe.training, epochs=iterations),
             )
             found.setdefault(name, {})[f"{iterations:,} iterations"] = _fit(name, PHOTOGRAPHS[0], recipe)
-            write("pictures_longer", {"photograph": PHOTOGRAPHS[0], "nets": found})
+            write("pictures", _written() | {"longer": {"photograph": PHOTOGRAPHS[0], "nets": found}})
 
 
 def _over(name: str, held: dict[str, dict[str, dict[str, float]]]) -> dict[str, float | int | None]:
