@@ -56,12 +56,14 @@ def main(arguments: list[str]) -> int:
 
     from hyperplane import api, discovery
     from hyperplane.cli.blocks.screen import write_line
+    from hyperplane.data.blocks.problems import expect_no_weights
     from hyperplane.runs.records import finite
 
     if (Path(asked.net) / "recipe.json").is_file():
         trained = api.load(asked.net).trained
         net, shape = trained.model.net, trained.description.shapes[trained.description.input]
     else:
+        expect_no_weights(Path(asked.net), "a net or a run folder")
         example = discovery.load("nets", asked.net).EXAMPLE
         shape = asked.shape or example["shape"]
         net = api.net(asked.net, classes=asked.outputs or example["outputs"], shape=shape)

@@ -54,6 +54,7 @@ def main(arguments: list[str]) -> int:
     """Train, and return the exit status."""
     asked, said = parse_recipe(Train, "train", without_options(arguments), Recipe(), DESCRIPTION)
     if not asked.resume:
+        _expect_no_weights(asked.source or "", "data")
         needed = owners(arguments) | ({"data"} if set(arguments) & {"--help", "-h"} else set())
         base = _with_names(_base(asked, said), said, needed)
         asked, recipe = parse_recipe(Train, "train", arguments, base, DESCRIPTION)

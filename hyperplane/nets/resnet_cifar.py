@@ -3,7 +3,8 @@
 He, Zhang, Ren and Sun 2016, "Deep residual learning for image recognition" (arXiv:1512.03385), section 4.2: three
 stages of 16, 32 and 64 channels with n blocks of two 3×3 convolutions each, 6n + 2 layers in all. Shortcuts have no
 weights (option A), so that a residual net and a plain one have exactly as many. What differs from the paper: nothing
-but the first draw of the weights, which is that of He et al. 2015 by the number of inputs.
+but the first draw of the weights, which is that of He et al. 2015 by the number of inputs. There is no one published
+layout of such nets, so that the keys are our own, and files by others are told as foreign.
 
 Shape suffixes: B batch, C channels, H and W pixels, D features.
 """

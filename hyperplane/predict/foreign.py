@@ -11,7 +11,8 @@ import hashlib
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,6 +27,10 @@ NESTED = ("state_dict", "model_state_dict", "model_state", "model", "net", "weig
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
 """What wrappers (data-parallel, compiled, a trainer's) put before every key."""
 AGAIN = "copy it again from where it came"
+DEEPEST = 3
+"""Wrappings that are looked through; a hostile file may hold itself, or doubles of doubles without end."""
+ROOM = 2**28
+"""Bytes that reading may take beside three times the file's own."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ def read(path: Path) -> Foreign:
 
 def _expect_hash(path: Path, sha256: str) -> None:
     """Check the eight hex digits that publishers put into a file's name."""
-    said = re.search(r"-([0-9a-f]{8})\.(pth|pt|bin|safetensors)$", path.name)
+    said = re.search(r"-(?!20\d{6}\.)([0-9a-f]{8})\.(pth|pt|bin|safetensors)$", path.name)  # 20240115 is a date
     if said and not sha256.startswith(said[1]):
         raise UserError(
             f"{path}: its SHA-256 begins with {sha256[:8]}, expected {said[1]} as its name says; {AGAIN}, or rename it "
@@ -82,9 +87,11 @@ def _load(path: Path, file: BinaryIO) -> Any:
     elif head[:1] != b"\x80":
         raise UserError(f"{path}: is neither safetensors nor a file that torch saved; {AGAIN}, or name another")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _bounded(3 * path.stat().st_size + ROOM):
             warnings.simplefilter("ignore")
             return torch.load(file, map_location="cpu", weights_only=True)  # noqa: TID251 - tensors alone, only here
+    except MemoryError as error:
+        raise UserError(f"{path}: asks for more memory than its {path.stat().st_size:,} bytes need; {AGAIN}") from error
     except Exception as error:  # a hostile or damaged file may raise nearly anything
         told = _clean(str(error))
         if asked := re.search(r"GLOBAL (\S+) (?:was not an allowed|whose module)", told):
@@ -102,6 +109,29 @@ def _load(path: Path, file: BinaryIO) -> Any:
         raise UserError(
             f"{path}: is damaged, torch cannot read it ({type(error).__name__}: {told[:60]}); {AGAIN}"
         ) from error
+
+
+@contextmanager
+def _bounded(bytes: int) -> Iterator[None]:
+    """Let this process take so much more memory at most, where the system can hold it to that.
+
+    torch lets a pickle make byte arrays and storages of any size, which are no code, but may take all that there is.
+    """
+    try:
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+    except (ImportError, OSError):
+        yield
+        return
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    most = pages * resource.getpagesize() + bytes
+    ends = [end for end in before if end != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_AS, (min(most, *ends) if ends else most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def _clean(text: str) -> str:
@@ -136,7 +166,10 @@ def _expect_plain_archive(path: Path, file: BinaryIO) -> None:
 def _state_dict(path: Path, found: Any) -> tuple[Mapping[str, Any], list[str]]:
     """Return the tensors by key, out of what they are wrapped in, and a note on each wrapping."""
     notes: list[str] = []
-    while isinstance(found, Mapping) and (name := next((n for n in NESTED if _holds_tensors(found.get(n))), None)):
+    for _ in range(DEEPEST):
+        name = next((n for n in NESTED if _holds_tensors(found.get(n))), None) if isinstance(found, Mapping) else None
+        if name is None:
+            break
         notes.append(f"The state dict was under '{name}'.")
         found = found[name]
     if not isinstance(found, Mapping) or not found:
@@ -148,9 +181,9 @@ def _state_dict(path: Path, found: Any) -> tuple[Mapping[str, Any], list[str]]:
     return found, notes
 
 
-def _holds_tensors(value: Any) -> bool:
+def _holds_tensors(value: Any, deep: int = DEEPEST) -> bool:
     return isinstance(value, Mapping) and any(
-        isinstance(inner, Tensor) or _holds_tensors(inner) for inner in value.values()
+        isinstance(inner, Tensor) or (deep > 1 and _holds_tensors(inner, deep - 1)) for inner in value.values()
     )
 
 

@@ -98,7 +98,7 @@ def import_weights(
     notes = [f"The weights are those of {path.name}, SHA-256 {found.sha256}.", *found.notes]
     tensors = found.tensors
     side = fit.side if size is None else size
-    _net(fit.name, (fit.channels, side, side), fit.channels, 1)  # says so where the size is too small
+    _expect_size(fit, size)
     if fit.outputs == 2:
         tensors = _one_output(tensors, fit)
         notes.append(
@@ -141,6 +141,19 @@ def import_weights(
     return Imported(folder.path, fit.name, parameters, len(description.classes), found.sha256, description.notes)
 
 
+def _expect_size(fit: Fit, size: int | None) -> None:
+    """Raise UserError where a size was asked for that the net cannot read."""
+    if size is None:
+        return
+    try:
+        _net(fit.name, (fit.channels, size, size), fit.channels, 1)
+    except UserError as error:
+        least = getattr(discovery.load("nets", fit.name), "LEAST", fit.side)
+        raise UserError(
+            f"import --size: found {size}, expected {least} or more for {fit.name}; type: --size {least}"
+        ) from error
+
+
 def _published() -> dict[str, Weights]:
     """Return what is known of published files, by the first eight hex digits of their SHA-256."""
     modules = discovery.loaded("nets").values()
@@ -156,7 +169,8 @@ def _published_file(name: Path, download: bool) -> Path:
     for digits, weights in _published().items():
         names.setdefault(weights.variant, (digits, weights))
     if str(name) not in names:
-        if download:
+        close = name.parent == Path() and nearest(str(name), names).startswith("did you mean")
+        if download or (close and not name.suffix):
             raise UserError(f"{name}: names no published weights; {nearest(str(name), names)}")
         return name
     digits, weights = names[str(name)]
@@ -295,7 +309,8 @@ def _encoding(
     fit: Fit, known: Weights | None, mean: tuple[float, ...], std: tuple[float, ...], notes: list[str]
 ) -> dict[str, Any]:
     """Return how a picture becomes an input, as far as that is known; `notes` says where it is a guess."""
-    of_net = next((w for w in _published().values() if w.variant == fit.name), Weights(fit.name, middle=1.0))
+    published: Mapping[str, Weights] = getattr(discovery.load("nets", fit.name), "PUBLISHED", {})
+    of_net = min(published.values(), key=lambda w: w.variant != fit.name, default=Weights(fit.name, middle=1.0))
     weights = known or fit.reading or of_net
     encoding: dict[str, Any] = {"middle": weights.middle}
     for name, given, usual, neutral in (("mean", mean, weights.mean, 0.0), ("std", std, weights.std, 1.0)):
@@ -308,7 +323,8 @@ def _encoding(
         encoding[name] = list(value)
     if known is None and not (mean and std):
         told = ", ".join(f"{name} {' '.join(f'{v:g}' for v in encoding[name])}" for name in ("mean", "std"))
-        notes.append(f"The file is not a known one; that its pictures were read with {told} is a guess.")
+        cut = f", the middle {100 * weights.middle:.3g}% of each side," if weights.middle < 1 else ""
+        notes.append(f"The file is not a known one; that its pictures were read{cut} with {told} is a guess.")
     return encoding
 
 

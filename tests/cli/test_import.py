@@ -329,6 +329,26 @@ def whole_module() -> bytes:
         return saved(Module(2, 2))
 
 
+def itself() -> dict[str, object]:
+    found: dict[str, object] = {"weight": torch.zeros(2)}
+    found["state_dict"] = found
+    return found
+
+
+def doubles(deep: int) -> dict[str, object]:
+    found: dict[str, object] = {"a": 1}
+    for _ in range(deep):
+        found = {"a": found, "b": found}
+    return found
+
+
+class Large:
+    """Asks for a byte array that no file of this size needs."""
+
+    def __reduce__(self) -> tuple[type, tuple[int]]:
+        return bytearray, (10**11,)
+
+
 GOOD = saved(net_of().state_dict())
 HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "a trap": (lambda: pickle.dumps(Trap()), "nothing of it was run"),
@@ -375,6 +395,9 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "not a number": (lambda: saved({"a": torch.tensor([1.0, float("nan")])}), "not finite"),
     "a sparse tensor": (lambda: saved({"a": torch.eye(3).to_sparse()}), "a is no plain tensor"),
     "a tensor larger than its file": (lambda: saved({"a": torch.zeros(1).expand(10**12)}), "a is no plain tensor"),
+    "a dictionary that holds itself": (lambda: saved(itself()), "state_dict"),
+    "doubles of doubles": (lambda: saved({"state_dict": doubles(40)}), "state_dict"),
+    "more memory than the file holds": (lambda: pickle.dumps({"a": Large()}, protocol=2), "memory"),
     "complex numbers": (lambda: saved({"a": torch.zeros(2, dtype=torch.complex64)}), "a is no plain tensor"),
 }
 
@@ -386,6 +409,15 @@ def test_one_line_and_nothing_runs(kind: str, empty_folder: Path, hyperplane: Co
     before = tree(empty_folder)
     refused(hyperplane("import", "bad.pth"), "bad.pth: ", says)
     assert tree(empty_folder) == before and not (empty_folder / "sprung").exists()
+
+
+def test_a_date_in_a_name_is_no_hash(here: Path, hyperplane: Command) -> None:
+    (here / "net.pth").rename(here / "net-20240115.pth")
+    assert hyperplane("import", "net-20240115.pth", "--out", "runs/dated").status == 0
+
+
+def test_a_name_that_is_nearly_known_is_told(here: Path, hyperplane: Command) -> None:
+    refused(hyperplane("import", "resnet5"), "resnet5: names no published weights", "did you mean")
 
 
 def test_a_folder_and_a_missing_file_are_named(here: Path, hyperplane: Command) -> None:

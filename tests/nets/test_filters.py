@@ -70,13 +70,27 @@ def test_gaussian_derivatives_are_those_of_the_closed_form(order: int, direction
     sigma = 2.0
     mask = filters.gaussian(sigma, order, direction).numpy()
     reach = mask.shape[0] // 2
-    assert mask.shape == (13, 13)
+    assert mask.shape == ((17, 17) if order == 2 else (13, 13))
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     u = -(x * math.cos(direction) + y * math.sin(direction))
     bell = np.exp(-(x**2 + y**2) / (2 * sigma**2)) / (2 * math.pi * sigma**2)
     exact = [bell, -u / sigma**2 * bell, (u**2 / sigma**4 - 1 / sigma**2) * bell][order]
     np.testing.assert_allclose(mask, exact, atol=0.02 * np.abs(exact).max())
     assert mask.sum() == pytest.approx(1.0 if order == 0 else 0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("direction", [0.0, 0.7])
+@pytest.mark.parametrize(("sigma", "size"), [(0.3, None), (0.5, None), (0.7, None), (1.0, 5), (2.0, None)])
+def test_derivatives_are_exact_on_ramps_and_parabolas(sigma: float, size: int | None, direction: float) -> None:
+    """Also where the Gaussian is narrower than a pixel, and its samples alone would be far off."""
+    first, second = (filters.gaussian(sigma, order, direction, size=size) for order in (1, 2))
+    reach = first.shape[0] // 2
+    y, x = torch.meshgrid(*[torch.arange(-reach, reach + 1, dtype=torch.float64)] * 2, indexing="ij")
+    along = x * math.cos(direction) + y * math.sin(direction)
+    across = y * math.cos(direction) - x * math.sin(direction)
+    seen = [(first, along, 1), (first, across, 0), (second, along**2 / 2, 1), (second, across**2 / 2, 0)]
+    for mask, image, expected in seen:
+        assert filters.correlate(image, mask, extent="valid").item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_gaussian_derivatives_differentiate() -> None:
@@ -142,5 +156,10 @@ def test_what_makes_no_mask_is_refused() -> None:
         filters.gaussian(1.0, 3)
     with pytest.raises(UserError, match="side of 4 pixels"):
         filters.gaussian(1.0, size=4)
+    for none in (0.0, -1.0, math.nan):
+        with pytest.raises(UserError, match="expected a number above 0"):
+            filters.gaussian(none)
+    with pytest.raises(UserError, match="5 x 5 weights for an image of 3 x 3"):
+        filters.convolve(torch.zeros(3, 3), torch.zeros(5, 5), extent="valid")
     with pytest.raises(UserError, match="strided"):
         nets.build("lenet5-gabor", (1, 28, 28), 10, {"pooling": "strided"})

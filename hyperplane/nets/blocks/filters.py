@@ -46,9 +46,14 @@ def convolve(image_HW: Tensor, mask_hw: Tensor, *, extent: Extent = "same", bord
 def correlate(image_HW: Tensor, mask_hw: Tensor, *, extent: Extent = "same", border: Border = "zero") -> Tensor:
     """Return the correlation of an image with a mask of odd height and width, in float64; arguments as of `convolve`.
 
-    Raises UserError for a mask of even height or width.
+    Raises UserError for a mask of even height or width, and where none lies wholly inside.
     """
     h, w = mask_hw.shape
+    if extent == "valid" and (h > image_HW.shape[0] or w > image_HW.shape[1]):
+        raise UserError(
+            f"mask: found {h} x {w} weights for an image of {' x '.join(map(str, image_HW.shape))} pixels, expected a "
+            'smaller one; or keep more than what is valid: extent="same"'
+        )
     if h % 2 == 0 or w % 2 == 0:
         raise UserError(f"mask: found {h} x {w} weights, expected odd numbers of rows and columns; add a row or column")
     reach = {"full": (h - 1, w - 1), "same": (h // 2, w // 2), "valid": (0, 0)}[extent]
@@ -82,9 +87,14 @@ def gaussian(
     """Return a Gaussian, or its first or second derivative along a direction.
 
     Arguments: standard deviation along the direction, in pixels; order 0, 1 or 2; direction in radians; how many times
-    wider it is across; side of the mask (None: three deviations on each side). Orders 1 and 2 sum to 0.
+    wider it is across; side of the mask (None: three deviations on each side, for order 2 four, as it reaches further).
+    However small the mask, order 1 gives exactly 1 on a ramp along the direction, and 0 on one across; order 2 gives 1
+    on x²/2 along it, and 0 on that across, on ramps and on what is even. Raises UserError for another order, and a
+    deviation that is not above 0.
     """
-    y_hw, x_hw = _grid(sigma * max(1.0, elongation), size)
+    if not sigma > 0:
+        raise UserError(f"gaussian: found a deviation of {sigma:g} pixels, expected a number above 0; type 1.0")
+    y_hw, x_hw = _grid(sigma * max(1.0, elongation), size, 4 if order == 2 else 3)
     along_hw = x_hw * math.cos(direction) + y_hw * math.sin(direction)
     across_hw = y_hw * math.cos(direction) - x_hw * math.sin(direction)
     bell_hw = torch.exp(-(along_hw**2 + (across_hw / elongation) ** 2) / (2 * sigma**2))
@@ -92,9 +102,10 @@ def gaussian(
     if order == 0:
         return bell_hw
     if order == 1:
-        return _without_mean(along_hw / sigma**2 * bell_hw)
+        return _giving(bell_hw, [along_hw, across_hw], [1.0, 0.0])
     if order == 2:
-        return _without_mean((along_hw**2 / sigma**4 - 1 / sigma**2) * bell_hw)
+        even = [torch.ones_like(along_hw), along_hw**2 / 2, across_hw**2 / 2, along_hw * across_hw]
+        return _giving(bell_hw, even, [0.0, 1.0, 0.0, 0.0])
     raise UserError(f"gaussian: found order {order}, expected 0, 1 or 2; choose one of them")
 
 
@@ -176,9 +187,9 @@ def _pair(mask: list[list[int]]) -> tuple[Tensor, Tensor]:
     return mask_hw, mask_hw.T.contiguous()
 
 
-def _grid(sigma: float, size: int | None) -> tuple[Tensor, Tensor]:
-    """Return the rows' and columns' distances from the middle."""
-    side = size or 2 * math.ceil(3 * sigma) + 1
+def _grid(sigma: float, size: int | None, reach: int = 3) -> tuple[Tensor, Tensor]:
+    """Return the rows' and columns' distances from the middle, over so many deviations where no size is given."""
+    side = size or 2 * math.ceil(reach * sigma) + 1
     if side % 2 == 0:
         raise UserError(f"mask: found a side of {side} pixels, expected an odd number; type {side + 1}")
     place = torch.arange(side, dtype=torch.float64) - side // 2
@@ -190,5 +201,14 @@ def _spread(directions: int) -> list[float]:
     return [k * math.pi / directions for k in range(directions)]
 
 
-def _without_mean(mask_hw: Tensor) -> Tensor:
-    return mask_hw - mask_hw.mean()
+def _giving(bell_hw: Tensor, images: Sequence[Tensor], values: Sequence[float]) -> Tensor:
+    """Return the bell times a sum of some images, so weighted that correlation with each gives the value asked for.
+
+    A derivative of a Gaussian is a Gaussian times a polynomial; that of the continuous function, sampled at pixels, is
+    wrong where the Gaussian is not much wider than one. On a mask of few pixels images may be alike (three pixels have
+    no more than 1, x and x²): the weights are then the smallest.
+    """
+    seen_NP = torch.stack([image_hw.flatten() for image_hw in images])
+    gram_NN = (seen_NP * bell_hw.flatten()) @ seen_NP.T
+    weight_N = torch.linalg.pinv(gram_NN, hermitian=True) @ torch.tensor(values, dtype=torch.float64)
+    return (weight_N @ seen_NP).reshape(bell_hw.shape) * bell_hw
