@@ -29,6 +29,7 @@ PHOTOGRAPHS = ("china", "camera", "cat", "astronaut")
 LONGER = ("picture_125", "picture_300", "picture_20_20")
 """Nets that are fitted for longer."""
 TIMES = (1, 10)
+COMMAND = "python -m benchmarks.pictures --longer"
 LECTURE = {
     "picture_50": 3.65e-1,
     "picture_100": 2.50e-1,
@@ -86,7 +87,9 @@ def longer() -> None:
                 training=replace(recipe.training, epochs=iterations),
             )
             found.setdefault(name, {})[f"{iterations:,} iterations"] = _fit(name, PHOTOGRAPHS[0], recipe)
-            write("pictures", _written() | {"longer": {"photograph": PHOTOGRAPHS[0], "nets": found}})
+            write(
+                "pictures", _written() | {"longer": {"photograph": PHOTOGRAPHS[0], "command": COMMAND, "nets": found}}
+            )
 
 
 def _over(name: str, held: dict[str, dict[str, dict[str, float]]]) -> dict[str, float | int | None]:
