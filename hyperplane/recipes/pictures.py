@@ -3,9 +3,9 @@
 The lecture fits a photograph of 51 x 51 pixels with nets of about as many weights and different depths. It names
 neither the photograph nor the activation: ours are scikit-learn's photo-china and tanh; for others, type `hyperplane
 train photo-cat --recipe picture_125 --net.activation relu`. The loss is the share of the photograph's variance that is
-left unexplained; no fit has ended by itself after 3,000 iterations, so it is an upper bound of what the net can do (with
-ten times as many, photo-china: 125 units 0.027 instead of 0.045, 300 units 0.024 instead of 0.048, 20-20 0.010 instead
-of 0.020). A bypass goes around the second hidden layer and those beyond it: nets of one layer have none.
+left unexplained. No fit has ended by itself after 3,000 iterations, so it is an upper bound of what the net can do: ten
+times as many leave of photo-china 0.027 instead of 0.045 (125 units), 0.024 instead of 0.048 (300), 0.010 instead of
+0.020 (20-20). A bypass goes around the second hidden layer and those beyond it: nets of one layer have none.
 Figures: one thread of an AMD EPYC that others shared; benchmarks/results/pictures.json.
 """
 

@@ -226,8 +226,8 @@ def _ended(runs: list[api.Run]) -> str:
     which = "All" if going == len(outcomes) else f"{going} of"
     return (
         f"{which} {len(outcomes)} fits had used up their iterations and were still going down, so their losses are "
-        "upper bounds of what the nets can do; with ten times the iterations 125 nodes and 20–20 leave about half as much "
-        "of china, and 300 nodes less than 125 (benchmarks/pictures.py --longer)."
+        "upper bounds of what the nets can do; with ten times the iterations 125 nodes and 20–20 leave about half as "
+        "much of china, and 300 nodes less than 125 (benchmarks/pictures.py --longer)."
     )
 
 
