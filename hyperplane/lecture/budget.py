@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -105,8 +105,9 @@ class Budget:
 
 
 def _is_of(held: RunFolder, recipe: Recipe, now: Description) -> bool:
-    """Say whether a folder holds a run of a recipe, finished or not, on the data as they are now."""
+    """Say whether a folder holds a run of a recipe, finished or not, on the data as they are now, but for notes."""
     try:
-        return held.read_description() == now and held.read_recipe() == recipes.complete(recipe, now)
+        then = replace(held.read_description(), notes=now.notes)
+        return then == now and held.read_recipe() == recipes.complete(recipe, now)
     except UserError:
         return False
