@@ -28,8 +28,12 @@ from hyperplane.explain.layers import layers
 from hyperplane.explain.planes import Hyperplane, hyperplanes
 from hyperplane.predict import generate as generation
 from hyperplane.predict.cost import Cost, measure
+from hyperplane.predict.delineating import Delineated, delineate, delineates
 from hyperplane.predict.fast import Number, Race, Speed, race
 from hyperplane.predict.imported import import_weights as import_weights
+from hyperplane.predict.sampling import Sampling
+from hyperplane.predict.smaller import Weights, smaller
+from hyperplane.predict.tiles import Tiling
 from hyperplane.recipe import DataRecipe, HardwareRecipe, Recipe
 from hyperplane.runs.compare import Comparison
 from hyperplane.runs.compare import compare as compare_folders
@@ -110,6 +114,17 @@ class Run:
         said = [one.said for one in predict.predict(self.trained, predict.read(self.trained, inputs), **how)]
         return said if several else said[0]
 
+    def delineate(self, *pictures: str | Path, tile: int | None = None) -> list[Delineated]:
+        """Return what a net of pixels makes of pictures: of each pixel its class, its probability, how unsure it is.
+
+        `tile` is the side of the tiles that large pictures are read in, in pixels. Raises UserError where the run's net
+        does not speak of pixels, or a picture cannot be read.
+        """
+        if not delineates(self.trained):
+            raise UserError(f"{self.path}: holds no net that speaks of pixels; call predict")
+        encoded = predict.read(self.trained, [Path(picture) for picture in pictures])
+        return list(delineate(self.trained, encoded, tiling=None if tile is None else Tiling(tile)))
+
     def generate(
         self,
         prompt: str | Sequence[str] = "",
@@ -120,17 +135,20 @@ class Run:
         top_p: float | None = None,
         seed: int = 0,
         stop: Sequence[str] = (),
+        weights: Weights = "float32",
+        draft: Run | str | Path | None = None,
     ) -> str | list[str]:
         """Return what a language model writes after a prompt, or a list of it for several.
 
         Arguments: how many tokens at most; what logits are divided by, 0 for the likeliest token always; from how many
         of the likeliest tokens is drawn, and up to which sum of their probabilities; the seed, further prompts counting
-        on from it; texts before the first of which the text ends.
+        on from it; texts before the first of which the text ends; the linear maps' weights in memory; a run of the same
+        vocabulary that guesses ahead.
         """
-        how = generation.Sampling(
-            tokens, temperature, top_k, top_p, seed, (stop,) if isinstance(stop, str) else tuple(stop)
-        )
-        written = generation.generate(self.trained, [prompt] if isinstance(prompt, str) else list(prompt), how)
+        how = Sampling(tokens, temperature, top_k, top_p, seed, (stop,) if isinstance(stop, str) else tuple(stop))
+        writes = smaller(self.trained, weights)
+        guesses = draft.trained if isinstance(draft, Run) else predict.load(draft) if draft is not None else None
+        written = generation.generate(writes, [prompt] if isinstance(prompt, str) else list(prompt), how, guesses)
         return written[0].text if isinstance(prompt, str) else [one.text for one in written]
 
     def explain(
@@ -188,6 +206,7 @@ def train(
     begins = None if start is None else str(start)
     base = recipes.start(str(data), net, task, fields.get("optimizer.name"), given, begins)
     how: dict[str, Any] = {"overwrite": overwrite, "download": download, "explained": explained}
+    how["code"] = fields.get("task.options.reward")
     return Run(run_recipe(recipe_file.replace(base, fields), runs=runs, name=name, watch=watch, **how))
 
 
@@ -199,13 +218,16 @@ def run_recipe(
     overwrite: bool = False,
     download: bool = False,
     explained: bool = True,
+    code: str | None = None,
     command: str = "hyperplane.train(...)",
     watch: Watch = lambda event: None,
 ) -> Path:
     """Train what a recipe says into a new run folder and return its path; raises UserError and Interrupted.
 
-    With `explained`, what a net of one or two inputs learned is drawn at the end.
+    With `explained`, what a net of one or two inputs learned is drawn at the end. `code` repeats the file and function
+    of a reward that the recipe names: a recipe from elsewhere runs nothing of its own accord.
     """
+    _expect_named(recipe, code)
     path = Path(runs) / (name or run_name(recipe))
     RunFolder(path).expect_free(overwrite)  # before data are opened, which may take long
     source = fine_tuning.opened(recipe, download=download)
@@ -217,27 +239,47 @@ def run_recipe(
 def resume(
     path: str | Path,
     *,
+    skip_bad: bool = False,
     explained: bool = True,
+    code: str | None = None,
     command: str = "hyperplane.resume(...)",
     watch: Watch = lambda event: None,
 ) -> Path:
-    """Go on with an unfinished run and return its path; a finished one is left as it is.
+    """Go on with an unfinished run and return its path; a finished one is left as it is. `code` as of `run_recipe`.
 
-    Raises UserError where it is no run, or its data have changed since it began.
+    With `skip_bad`, files that broke or are gone since it began are left out from here on. Raises UserError where it is
+    no run, or its data have changed since it began.
     """
     folder = RunFolder(path)
     if folder.manifest.is_file():
         folder.verify()
         return folder.path
     recipe = folder.read_unfinished()
+    _expect_named(recipe, code)
+    if skip_bad:
+        recipe = replace(recipe, data=replace(recipe.data, skip_bad=True))
     before = folder.read_description() if folder.data.is_file() else None
-    source = fine_tuning.opened(recipe, before)
+    source = fine_tuning.reopened(folder, recipe, before)
     if recipes.complete(recipe, source.description) != recipe:
         raise UserError(f"{folder.recipe}: is not as train wrote it; put it back, or start again with --overwrite")
     if before is not None and replace(before, notes=()) != replace(source.description, notes=()):
-        raise UserError(f"{recipe.data.source}: has changed since {path} began; to start again add --overwrite")
+        left = f"to go on without files that broke or are gone {folder.resume} --skip-bad; "
+        raise UserError(
+            f"{recipe.data.source}: has changed since {path} began; {left if folder.listing.is_file() else ''}"
+            "to start again add --overwrite"
+        )
     training.fit(recipe, source, folder.path, command, resume=True, watch=_drawing(watch) if explained else watch)
     return folder.path
+
+
+def _expect_named(recipe: Recipe, code: str | None) -> None:
+    """Raise UserError where a recipe names code that its user did not."""
+    named = recipe.task.options.get("reward")
+    if named and named != code:
+        raise UserError(
+            f"task.reward: the recipe names code, {named}, which is run only for who names it as well; look at it, "
+            f"then add --task.reward {named}"
+        )
 
 
 def _drawing(watch: Watch) -> Watch:
@@ -261,9 +303,16 @@ def _drawing(watch: Watch) -> Watch:
 
 
 def run_name(recipe: Recipe) -> str:
-    """Return the name of a recipe's run folder: the data's, and the net's where it is not the usual one."""
+    """Return the name of a recipe's run folder: the data's, and the net's where it is not the usual one.
+
+    In place of the net's it is the task's where that needs no labels (who fine-tunes next has the same data and net),
+    and where it begins with another run and names its task.
+    """
     path = Path(recipe.data.source).expanduser()
     base = (path.resolve().stem if path.is_file() else path.resolve().name) if path.exists() else recipe.data.source
+    task = recipe.task.name
+    if task is not None and (recipe.net.start is not None or not recipes.needs_labels(task)):
+        return f"{base}-{task}"
     usual = recipes.find(recipe.data.source).net.name
     return base if recipe.net.name in (None, usual) else f"{base}-{recipe.net.name}"
 

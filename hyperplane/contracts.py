@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Split = Literal["train", "validation", "test"]
+JUDGES: tuple[Split, ...] = ("test", "validation", "train")
+"""What may judge a net: the first of these splits that holds samples does."""
 
 
 @dataclass(slots=True)
@@ -105,7 +107,11 @@ class Source(Protocol):
 
     One whose samples differ each time that they are drawn with a generator has an attribute `drawn`, the splits where
     they do: these are read for every step anew. One whose samples make a net say much more than they hold has an
-    attribute `piece`: how many are evaluated at once.
+    attribute `piece`: how many are evaluated at once. One whose files may break or vanish while a run goes on has an
+    attribute `listing`, JSON-able: by split, each file, its label and its size, by which its format reopens it. One
+    whose samples come from the net that it trains has a method `refresh(net, step)`, which is called before a step's
+    samples are read, with the net as it is then; its `batch` takes from that net what it needs, in this process, and
+    its chance from the generator alone.
     """
 
     description: Description
@@ -169,11 +175,12 @@ class Net(Protocol):
     """A module from one input field to one output tensor; its file ends with `NET = ...`.
 
     The keyword-only arguments of its constructor are its options. One that says something of every token of a text,
-    (B, T, outputs), has an attribute `SAYS_OF = "token"`; its tokens are numbers below `outputs`. One with outputs
-    beside the last (auxiliary heads, or what it says at an earlier step) has an attribute `auxiliary` as well: by the
-    name of each one's tap, the weight of its loss. In training, where taps are given, they are filled; prediction needs
-    the last output alone. One that sets weights from data has a method `prepare(x)`, which is given the first training
-    samples before the first step.
+    (B, T, outputs), has an attribute `SAYS_OF = "token"`; its tokens are numbers below `outputs`. One that speaks of
+    every pixel of an image, (B, outputs, H, W), has `SAYS_OF = "pixel"`. One whose last layer is an embedding again
+    has an attribute `tied` that is true. One with outputs beside the last (auxiliary heads, or what it says at an
+    earlier step) has an attribute `auxiliary` as well: by the name of each one's tap, the weight of its loss. In
+    training, where taps are given, they are filled; prediction needs the last output alone. One that sets weights from
+    data has a method `prepare(x)`, which is given the first training samples before the first step.
     """
 
     ACCEPTS: ClassVar[tuple[str, ...]]
@@ -225,8 +232,16 @@ class Task(Protocol):
     """A kind of problem: loss, metrics, decoding, drawing. A torch module, so that it may own weights of its own.
 
     One that keeps state besides (a teacher that follows the net) has a method `after_step(net, step)` as well; one
-    whose loss is a sum of squares has `residuals(prediction, batch)`, which second-order solvers make small. Its file
-    ends with `TASK = ...`; the keyword-only arguments of its constructor are its options.
+    whose loss is a sum of squares has `residuals(prediction, batch)`, which second-order solvers make small. One whose
+    own weights depend on the net's shape makes them in `join(net)`, called once, before anything else; one that keeps
+    the net as it was at first has `begin(net)`, called with the net when it is built, and again when it begins with
+    another run's weights; one that judges samples by each other adds what comes of it in `relate(statistics)`, given
+    those of a whole split. One that learns from what the net itself makes has `practice(source)`, which returns the
+    source to train on, with `refresh`; one that only goes on with a trained net has `STEERS = True`; one that asks more
+    of a net than its forward pass, to write, has `WRITES = True`, and `ends`, the texts that end it. One with a usual
+    net and optimizer of its own has a static method `usual(description)`, which gives the net's recipe, and
+    `OPTIMIZER`. One that needs no labels has `LABELS = False`, and is never chosen unasked. Its file ends with
+    `TASK = ...`; the keyword-only arguments of its constructor are its options.
     """
 
     METRICS: ClassVar[tuple[Metric, ...]]

@@ -44,6 +44,8 @@ class DataRecipe:
     """A split that decodes to more than this, in GiB, is read batch by batch; a smaller one lives on the device."""
     workers: int = 0
     """Processes that read data beside the training."""
+    labels_per_class: int | None = None
+    """Training samples of each class to keep, chosen by the seed; None keeps all."""
     skip_bad: bool = False
     """Leave out files that cannot be read, naming them, instead of stopping."""
     seed: int = 0
@@ -106,10 +108,12 @@ class OptimizerRecipe:
 class ScheduleRecipe:
     """The learning rate over the steps, as a multiple of its peak."""
 
-    name: Literal["constant", "cosine", "one-cycle"] = "one-cycle"
-    """Constant; warm-up then half a cosine; or up and down linearly."""
+    name: Literal["constant", "cosine", "one-cycle", "trapezoid"] = "one-cycle"
+    """Constant; warm-up then half a cosine; up and down linearly; or the same with a time at the peak between."""
     warmup: float = 0.2
-    """Share of the steps that rise to the peak, in [0, 1]; constant and cosine rise over it as well."""
+    """Share of the steps that rise to the peak, in [0, 1], whatever follows."""
+    hold: float = 0.3
+    """Share of the steps, those of the rise among them, after which the trapezoid falls, in [0, 1]."""
     final: float = 0.0
     """The multiple of the peak that the fall ends at, one step after the last, in [0, 1]."""
 
@@ -120,18 +124,25 @@ class AugmentRecipe:
 
     flip: bool = False
     """Mirror left and right, half of them."""
+    quarter: bool = False
+    """Turn by 0 to 3 quarter turns; images that are not square by 0 or 2."""
     shift: int = 0
     """Pixels that an image is moved by at most, in each direction."""
     rotate: float = 0.0
     """Degrees that it is turned by at most, either way."""
     zoom: float = 0.0
     """Share that each of its axes is stretched or shrunk by at most, in [0, 1)."""
+    brightness: float = 0.0
+    """Standard deviations of the training pixels that an image is made lighter or darker by at most."""
+    contrast: float = 0.0
+    """Share that differences from the mean grow or shrink by at most, in [0, 1)."""
     cutout: int = 0
     """Side of a square that is blanked, in pixels."""
     sizes: tuple[int, ...] = ()
     """Sides, in pixels, that images are shrunk to, one after the other and at last none, each for as many steps."""
-    views: Literal["one", "mirrored", "moved", "mirrored-moved"] = "one"
-    """What a prediction is the mean of: the image, with its mirror image, moved by a pixel both ways, or all of it."""
+    views: Literal["one", "mirrored", "moved", "mirrored-moved", "turned"] = "one"
+    """What a prediction is the mean of: the image, with its mirror image, moved by a pixel both ways, or all of it; or
+    turned by quarters, each with its mirror image."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +210,7 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str, str]] = {
     "data.validation": (lambda x: 0 <= x < 1, "a share in [0, 1)", "0.1"),
     "data.test": (lambda x: 0 <= x < 1, "a share in [0, 1)", "0.2"),
     "data.size": (lambda x: 1 <= x <= 4096, "1 to 4096 pixels", "64"),
+    "data.labels_per_class": (lambda x: x >= 1, "1 or more", "60"),
     "data.memory_gb": (lambda x: 0 <= x < math.inf, "a number of GiB, 0 or more", "4"),
     "data.workers": (lambda x: x >= 0, "0 or more", "0"),
     "optimizer.learning_rate": (lambda x: 0 < x < math.inf, "a number above 0", "0.002"),
@@ -209,10 +221,13 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str, str]] = {
     "optimizer.halving": (lambda x: x >= 1, "1 or more", "50"),
     "optimizer.clip": (lambda x: 0 < x < math.inf, "a number above 0", "1"),
     "schedule.warmup": (lambda x: 0 <= x <= 1, "a share in [0, 1]", "0.2"),
+    "schedule.hold": (lambda x: 0 <= x <= 1, "a share in [0, 1]", "0.3"),
     "schedule.final": (lambda x: 0 <= x <= 1, "a share in [0, 1]", "0"),
     "augment.shift": (lambda x: 0 <= x <= 4096, "0 or more pixels", "2"),
     "augment.rotate": (lambda x: 0 <= x <= 180, "0 to 180 degrees", "10"),
     "augment.zoom": (lambda x: 0 <= x < 1, "a share in [0, 1)", "0.1"),
+    "augment.brightness": (lambda x: 0 <= x < 100, "a number of standard deviations, 0 or more", "0.2"),
+    "augment.contrast": (lambda x: 0 <= x < 1, "a share in [0, 1)", "0.2"),
     "augment.cutout": (lambda x: 0 <= x <= 4096, "0 or more pixels", "8"),
     "augment.sizes": (lambda x: all(1 <= side <= 4096 for side in x), "1 to 4096 pixels each", "16 24"),
     "training.hardest": (lambda x: 0 < x <= 1, "a share in (0, 1]", "0.5"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from functools import cache
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -56,9 +57,9 @@ def inputs(name: str, shape: tuple[int, ...], batch: int, outputs: int = 2, devi
 
 
 def said_of(name: str, shape: tuple[int, ...], batch: int, outputs: int) -> tuple[int, ...]:
-    """Return the shape of what the net says: of each sample, or of each of its tokens."""
-    per_token = getattr(discovery.load("nets", name).NET, "SAYS_OF", "sample") == "token"
-    return (batch, *shape, outputs) if per_token else (batch, outputs)
+    """Return the shape of what the net says: of each sample, or of each of its tokens or pixels."""
+    says_of = getattr(discovery.load("nets", name).NET, "SAYS_OF", "sample")
+    return {"token": (batch, *shape, outputs), "pixel": (batch, outputs, *shape[1:])}.get(says_of, (batch, outputs))
 
 
 @cache
@@ -97,7 +98,8 @@ class TestEveryNet:
             least = 1
         if least > 1:
             net = build(name, variant, (1, least, least), 2, device="meta").eval()
-            assert net(torch.empty(1, 1, least, least + 3, device="meta")).shape == (1, 2)
+            read = (1, least, least + 3)
+            assert net(torch.empty(1, *read, device="meta")).shape == said_of(name, read, 1, 2)
             with pytest.raises(UserError, match=f"expected at least {least} x {least}"):
                 build(name, variant, (1, least + 3, least - 1), 2, device="meta")
 
@@ -144,12 +146,14 @@ class TestNet:
         torch.testing.assert_close(graph(x), net(x))
 
 
-IMAGE, POINT, ROW, PIXEL, TEXT = (
+IMAGE, POINT, ROW, PIXEL, TEXT, PAIR, MASK = (
     {"image_BCHW": (1, 8, 8), "label_B": ()},
     {"feature_BD": (2,), "label_B": ()},
     {"feature_BD": (3,), "value_BK": (2,)},
     {"feature_BD": (2,), "value_BK": (1,)},
     {"token_BT": (5,), "target_BT": (5,)},
+    {f"{kind}{field}_BT": (5,) for kind in ("", "rejected_") for field in ("token", "answer")} | {"prompt_B": ()},
+    {"image_BCHW": (3, 21, 34), "mask_BHW": (21, 34)},
 )
 DESCRIPTIONS = {
     "two classes": Description("a", "points", "points", "feature_BD", "label_B", POINT, {"train": 6}, ("-1", "1")),
@@ -159,6 +163,9 @@ DESCRIPTIONS = {
         target_names=("u", "v"),
         target_mean=(5.0, -1.0),
         target_std=(2.0, 0.5),
+    ),
+    "pictures without labels": Description(
+        *("f", "folder", "image", "image_BCHW", "", {"image_BCHW": (3, 12, 9)}, {"train": 6})
     ),
     "levels of a picture": Description(
         *("d", "picture", "points", "feature_BD", "value_BK", PIXEL, {"train": 6}),
@@ -170,9 +177,19 @@ DESCRIPTIONS = {
         *("e", "text", "text", "token_BT", "target_BT", TEXT, {"train": 6}),
         encoding={"vocabulary": "character", "characters": "\n abé"},
     ),
+    "pairs of answers": Description(
+        *("f", "prompts", "text", "token_BT", "answer_BT", PAIR, {"train": 6}),
+        encoding={"vocabulary": "character", "characters": "\n abé"},
+    ),
+    "roads": Description(
+        *("g", "masks", "image", "image_BCHW", "mask_BHW", MASK, {"train": 6}, ("background", "road"), (9, 2)),
+    ),
+    "roads and rivers": Description(
+        *("h", "masks", "image", "image_BCHW", "mask_BHW", MASK, {"train": 6}, ("background", "road", "river")),
+    ),
 }
-READS = {"token_BT": "gpt"}
-"""A net for each input field that the perceptron does not read."""
+READS = {"target_BT": "gpt", "answer_BT": "gpt", "mask_BHW": "unet"}
+"""A net for each target that the perceptron does not speak of."""
 PAIRS = [
     (task, kind)
     for task in discovery.entries("tasks")
@@ -187,28 +204,52 @@ def a_batch(description: Description) -> Batch:
     for name, shape in description.shapes.items():
         if name == "label_B":
             fields[name] = torch.arange(6) % len(description.classes)
-        elif name in ("token_BT", "target_BT"):
+        elif name == "mask_BHW":
+            fields[name] = torch.randint(len(description.classes), (6, *shape), generator=chance)
+            fields[name][:, :2, :2] = 255
+        elif name.endswith("_BT"):
             fields[name] = torch.randint(5, (6, *shape), generator=chance)
+        elif name == "prompt_B":
+            fields[name] = torch.arange(6) % 2 + 1
         else:
             fields[name] = torch.randn(6, *shape, generator=chance)
     return Batch(fields, torch.arange(6))
+
+
+def a_net(task: Any, description: Description) -> torch.nn.Module:
+    """Return the task's usual net, if it has one, joined to it; else one that reads these inputs."""
+    shape = description.shapes[description.input]
+    if hasattr(task, "usual"):
+        usual = task.usual(description)
+        with seeded(0, "weights"):
+            net = nets.build(usual.name, shape, task.outputs, usual.options)
+    else:
+        net = build(READS.get(description.target, "perceptron"), None, shape, task.outputs)
+    if hasattr(task, "join"):
+        task.join(net)
+    return net
 
 
 @pytest.mark.parametrize(("name", "kind"), PAIRS)
 class TestTask:
     def test_loss_metrics_decoding_and_drawing_agree(self, name, kind):
         description = DESCRIPTIONS[kind]
-        task = tasks.build(name, description)
-        reads = READS.get(description.input, "perceptron")
-        net = build(reads, None, description.shapes[description.input], task.outputs)
+        task: Any = tasks.build(name, description)
+        net = a_net(task, description)
+        if begin := getattr(task, "begin", None):
+            begin(net)
         batch = a_batch(description)
         output = task.forward(net, batch)
         assert output.loss_B.shape == (6,) and (output.loss_B >= 0).all()
         output.loss_B.mean().backward()
-        assert torch.equal(output.prediction, task.predict(net, batch))
 
+        for module in (net, task):
+            module.eval()
         with torch.no_grad():
-            statistics = task.statistics(task.forward(net, batch), batch)
+            output = task.forward(net, batch)
+            assert torch.equal(output.prediction, task.predict(net, batch))
+            statistics = task.statistics(output, batch)
+            statistics = task.relate(statistics) if hasattr(task, "relate") else statistics
         assert all(len(value) == 6 for value in statistics.values()) and "loss_B" in statistics
         measured = task.measure(statistics)
         assert list(measured) == [metric.name for metric in task.METRICS]
@@ -261,8 +302,10 @@ class TestRecipe:
 
 
 def test_recipes_complete_themselves_for_every_kind_of_data():
-    for description in DESCRIPTIONS.values():
-        whole = recipes.complete(recipe.Recipe(data=DataRecipe(source="x")), description)
+    for task, kind in PAIRS:
+        description = DESCRIPTIONS[kind]
+        asked = recipe.Recipe(data=DataRecipe(source="x"), task=recipe.TaskRecipe(task))
+        whole = recipes.complete(asked, description)
         assert None not in (whole.task.name, whole.net.name, whole.training.epochs, whole.training.batch)
         assert recipe.from_json(recipe.to_json(whole)) == whole
         assert whole.net.options.keys() == nets.options(discovery.load("nets", whole.net.name or "").NET).keys()

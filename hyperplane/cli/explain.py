@@ -19,6 +19,7 @@ DESCRIPTION = """Draw what a trained net learned, into its run folder and its re
 $ hyperplane explain runs/points-region
 $ hyperplane explain runs/mnist
 $ hyperplane explain runs/pets photo.jpg
+$ hyperplane explain runs/book letter.txt
 $ hyperplane explain --worked figures"""
 
 
@@ -29,7 +30,7 @@ class Explain:
     run: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="RUN")] = None
     """A run folder."""
     pictures: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="PICTURE ...")] = ()
-    """Pictures, or folders of them, to explain instead: for nets that sort images."""
+    """Pictures, or folders of them, to explain instead, for nets that sort images; a text file for language models."""
     png: bool = False
     """Write each figure as PNG as well as SVG."""
     worked: Path | None = None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -16,7 +16,8 @@ DESCRIPTION = """Write text with a trained language model.
 
 $ hyperplane generate runs/tiny-shakespeare --prompt "ROMEO:"
 $ hyperplane generate runs/tiny-shakespeare --prompt "To be" --temperature 0 --tokens 100
-$ hyperplane generate runs/tiny-shakespeare --prompt "KING:" "QUEEN:" --top-p 0.9 --stop "KING" --json"""
+$ hyperplane generate runs/tiny-shakespeare --prompt "KING:" "QUEEN:" --top-p 0.9 --stop "KING" --json
+$ hyperplane generate runs/gpt2 --prompt "Once upon a time" --weights int8 --draft runs/small"""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class Generate:
     """Of what is drawn; further prompts count on from it."""
     stop: tuple[str, ...] = ()
     """Texts before the first of which the text ends."""
+    weights: Literal["float32", "bfloat16", "int8"] = "float32"
+    """Of linear maps, in memory: fewer bytes take less time, and the text may differ; how much is told."""
+    draft: Path | None = None
+    """A run folder of a smaller model of the same vocabulary, which guesses ahead: greedily the text is the same, and
+    what is drawn has the same probabilities."""
     json: bool = False
     """Write one JSON object a line: prompt, text, tokens, and whether it was stopped."""
 
@@ -50,22 +56,33 @@ def main(arguments: list[str]) -> int:
 
     from hyperplane import predict
     from hyperplane.cli.blocks.screen import write_line
-    from hyperplane.predict import generate
+    from hyperplane.predict import generate, smaller
+    from hyperplane.predict.sampling import Sampling
 
-    how = generate.Sampling(asked.tokens, asked.temperature, asked.top_k, asked.top_p, asked.seed, asked.stop)
+    how = Sampling(asked.tokens, asked.temperature, asked.top_k, asked.top_p, asked.seed, asked.stop)
     trained = predict.load(asked.run)
+    draft = predict.load(asked.draft) if asked.draft else None
     for note in generate.notes(trained, asked.prompt):
         print(f"note: {note}", file=sys.stderr)
-    if asked.json:
-        for one in generate.generate(trained, asked.prompt, how):
+    writes = smaller.smaller(trained, asked.weights)
+    written: list[generate.Written] = []
+    if asked.json or len(asked.prompt) != 1:
+        written = generate.generate(writes, asked.prompt, how, draft)
+        for number, one in enumerate(written, 1):
             said = {"prompt": one.prompt, "text": one.text, "tokens": one.tokens, "stopped": one.stopped}
-            write_line(json.dumps(said))
-    elif len(asked.prompt) == 1:
-        for piece in itertools.chain(asked.prompt, generate.stream(trained, asked.prompt[0], how)):
-            sys.stdout.write(piece)
-            sys.stdout.flush()
-        write_line("")
+            write_line(json.dumps(said) if asked.json else f"--- {number}\n{one.prompt}{one.text}")
     else:
-        for number, one in enumerate(generate.generate(trained, asked.prompt, how), 1):
-            write_line(f"--- {number}\n{one.prompt}{one.text}")
+        sys.stdout.write(asked.prompt[0])
+        for one in generate.stream(writes, asked.prompt[0], how, draft):
+            sys.stdout.write(one.text)
+            sys.stdout.flush()
+            written.append(replace(one, text=(written.pop().text if written else "") + one.text))
+        write_line("")
+    if draft is not None:
+        guessed, tokens = sum(one.guessed for one in written), sum(one.tokens for one in written)
+        print(f"note: The draft guessed {guessed:,} of {tokens:,} tokens.", file=sys.stderr)
+    if asked.weights != "float32":
+        found = smaller.compare(trained, writes, "".join(one.prompt + one.text for one in written))
+        told = found or "not compared with float32: neither data nor text enough"
+        print(f"note: {asked.weights} weights: {told}.", file=sys.stderr)
     return 0

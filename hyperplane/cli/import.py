@@ -19,7 +19,8 @@ class Import:
 
     file: tyro.conf.Positional[Path]
     """A state dict's file, or the name of a net with published weights: resnet50, or one of its files by the first
-    digits of its hash, resnet50-11ad3fa6."""
+    digits of its hash, resnet50-11ad3fa6. Beside those of a language model (GPT-2) lies its vocabulary: tokenizer.json,
+    or vocab.json and merges.txt."""
     net: str | None = None
     """The net or variant (hyperplane list nets); the one that fits where it is left out."""
     out: Path | None = None
@@ -64,10 +65,12 @@ def main(arguments: list[str]) -> int:
         return 0
     say = console().print
     say(str(made.path), style="bold")
-    say(f"  net       {made.net}, {made.parameters:,} weights, {made.classes:,} classes")
+    text = made.kind == "text"
+    say(f"  net       {made.net}, {made.parameters:,} weights, {made.classes:,} {'tokens' if text else 'classes'}")
     for note in made.notes:
         say(f"            {note}", style="yellow")
     say(f"report    {made.path / 'report.html'}")
-    say(f"next      hyperplane predict {shlex.quote(str(made.path))} FILE")
+    run = shlex.quote(str(made.path))
+    say(f'next      hyperplane generate {run} --prompt "Once"' if text else f"next      hyperplane predict {run} FILE")
     say(str(made.path), style="bold")
     return 0

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
 from hyperplane.cli import GIVEN_UP
 from hyperplane.cli.blocks.arguments import parse
 from hyperplane.errors import UserError
+
+if TYPE_CHECKING:
+    from hyperplane.data import Encoded
+    from hyperplane.predict import Trained
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,20 @@ class Predict:
     (most); or that for many samples, where looking for it pays (auto)."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 is faster on processors that multiply it, and keeps 2 digits: the way is held against the plain net."""
+    to: Path | None = None
+    """Where a net of pixels writes mask, probability and uncertainty of each picture, as PNG; without it, into
+    predicted."""
+    graph: Path | None = None
+    """A file for the network of lines that a net of pixels finds in one picture: .geojson, .graphml, or .svg over the
+    picture."""
+    gap: float = 0.0
+    """The most that a bridge over a gap of that network may cost; 0 builds none."""
+    tolerance: float | None = None
+    """How far the network's lines may lie from the pixels' middles; without it, a pixel."""
+    unit: Literal["pixels", "metres"] = "pixels"
+    """Of gap and tolerance; metres need a picture that says where it lies."""
+    tile: int | None = None
+    """Side of the tiles that a net of pixels reads large pictures in, in pixels; without it, 1024."""
 
 
 def main(arguments: list[str]) -> int:
@@ -47,6 +66,7 @@ def main(arguments: list[str]) -> int:
 
     from hyperplane import predict
     from hyperplane.cli.blocks.screen import counted, write_line
+    from hyperplane.predict.delineating import delineates
 
     trained = predict.load(asked.run)
     inputs = sys.stdin.buffer.read() if names == ["-"] else [Path(name) for name in names]
@@ -54,6 +74,52 @@ def main(arguments: list[str]) -> int:
     for note in encoded.notes:
         print(f"note: {note}", file=sys.stderr)
     bad: list[UserError] = []
+    lines = _maps(asked, trained, encoded, bad) if delineates(trained) else _words(asked, trained, encoded, bad)
+    for line in counted("predicting", lines, len(encoded)):
+        write_line(line)
+    for error in bad:
+        print(f"error: {error}", file=sys.stderr)
+    if 0 < len(bad) < len(encoded):
+        print(f"error: {len(bad)} of {len(encoded)} samples could not be read, named above", file=sys.stderr)
+    return GIVEN_UP if bad else 0
+
+
+def _maps(asked: Predict, trained: Trained, encoded: Encoded, bad: list[UserError]) -> Iterator[str]:
+    """Write masks, and yield a line for each picture."""
+    from hyperplane.cli.blocks.maps import FOLDER, Maps, Network
+    from hyperplane.predict.delineating import delineate
+    from hyperplane.predict.tiles import TILE, Tiling
+
+    for name, value, usual in (("speed", asked.speed, "auto"), ("precision", asked.precision, "float32")):
+        if value != usual:
+            raise UserError(f"predict: found --{name} {value}, which nets of pixels have not; leave it out")
+    if asked.probabilities:
+        raise UserError("predict: found --probabilities, but a net of pixels writes them as a picture; leave it out")
+    tiling = Tiling(TILE if asked.tile is None else asked.tile)
+    network = None
+    if asked.graph is not None:
+        if len(encoded) > 1:
+            raise UserError(
+                f"predict.graph: found {len(encoded)} pictures, expected one; name one, or leave --graph out"
+            )
+        network = Network(asked.graph, asked.gap, asked.tolerance, metres=asked.unit == "metres")
+    elif asked.gap or asked.tolerance is not None:
+        raise UserError("predict: found --gap or --tolerance, which are a network's; type: --graph roads.geojson")
+    maps = Maps(asked.to or FOLDER, trained.description.classes, asked.json)
+    for one in delineate(trained, encoded, tiling=tiling, bad=bad.append):
+        if network is not None:
+            for note in network.write(one, encoded.show(0)):
+                print(f"graph: {note}", file=sys.stderr)
+        yield maps.write(one)
+
+
+def _words(asked: Predict, trained: Trained, encoded: Encoded, bad: list[UserError]) -> Iterator[str]:
+    """Yield a line for each sample."""
+    from hyperplane import predict
+
+    for name, value in (("to", asked.to), ("tile", asked.tile), ("graph", asked.graph), ("gap", asked.gap or None)):
+        if value is not None:
+            raise UserError(f"predict: found --{name}, but {asked.run} holds no net of pixels; leave it out")
     said = predict.predict(
         trained,
         encoded,
@@ -62,19 +128,16 @@ def main(arguments: list[str]) -> int:
         bad=bad.append,
         tell=lambda sentence: print(f"predict: {sentence}", file=sys.stderr),
     )
-    for one in counted("predicting", said, len(encoded)):
+    for one in said:
         if asked.json:
-            write_line(json.dumps({"sample": one.name, **one.said}))
+            yield json.dumps({"sample": one.name, **one.said})
         else:
-            write_line(f"{one.name}\t{_in_words(one.said, asked.probabilities)}")
-    for error in bad:
-        print(f"error: {error}", file=sys.stderr)
-    if 0 < len(bad) < len(encoded):
-        print(f"error: {len(bad)} of {len(encoded)} samples could not be read, named above", file=sys.stderr)
-    return GIVEN_UP if bad else 0
+            yield f"{one.name}\t{_in_words(one.said, asked.probabilities)}"
 
 
 def _in_words(said: dict, probabilities: bool) -> str:
+    if "embedding" in said:
+        return " ".join(f"{value:.6g}" for value in said["embedding"])
     if "class" not in said:
         return "\t".join(f"{name} {value:.6g}" for name, value in said.items())
     if not probabilities:

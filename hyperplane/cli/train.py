@@ -23,7 +23,10 @@ $ hyperplane train digits
 $ hyperplane train mnist --net lenet --training.epochs 5
 $ hyperplane train table.csv --target price --net mlp --net.hidden 32 32
 $ hyperplane train photos/ --from runs/resnet50
+$ hyperplane train pile/ --task selfsup-mae
+$ hyperplane train photos/ --from runs/pile-selfsup-mae --data.labels-per-class 60
 $ hyperplane train book.txt --data.vocabulary byte
+$ hyperplane train addition --from runs/addition --task reward
 $ hyperplane train --recipe runs/digits/recipe.json --name again
 $ hyperplane train --resume runs/digits"""
 
@@ -61,7 +64,7 @@ def main(arguments: list[str]) -> int:
     elif set(arguments) & {"--help", "-h"}:
         parse_recipe(Train, "train", arguments, said, DESCRIPTION)
     else:
-        _expect_no_changes(asked, said, arguments)
+        _expect_no_changes(asked, said, _without_code(arguments))
 
     from hyperplane import api
     from hyperplane.cli.blocks.screen import TrainingScreen
@@ -79,7 +82,14 @@ def main(arguments: list[str]) -> int:
     try:
         if asked.resume:
             finished = (path / "manifest.json").is_file()
-            api.resume(path, command=command, explained=asked.explain, watch=screen)
+            api.resume(
+                path,
+                skip_bad=said.data.skip_bad,
+                command=command,
+                explained=asked.explain,
+                code=_code(arguments),
+                watch=screen,
+            )
             if finished:
                 print(
                     f"{path}: is finished already; to train it again, add --overwrite to its command", file=sys.stderr
@@ -92,6 +102,7 @@ def main(arguments: list[str]) -> int:
                 overwrite=asked.overwrite,
                 download=asked.download,
                 explained=asked.explain,
+                code=_code(arguments),
                 command=command,
                 watch=screen,
             )
@@ -102,6 +113,22 @@ def main(arguments: list[str]) -> int:
     finally:
         screen.stop()
     return 0
+
+
+CODE = "--task.reward"
+"""The option that names code: what is not typed is not run."""
+
+
+def _code(arguments: list[str]) -> str | None:
+    """Return what the user typed as the code of a reward."""
+    words = [word for argument in arguments for word in argument.split("=", 1)]
+    return words[words.index(CODE) + 1] if CODE in words[:-1] else None
+
+
+def _without_code(arguments: list[str]) -> list[str]:
+    """Return the arguments without the code of a reward, which a run that is gone on with needs again."""
+    where = arguments.index(CODE) if CODE in arguments else len(arguments)
+    return [a for a in (*arguments[:where], *arguments[where + 2 :]) if not a.startswith(CODE + "=")]
 
 
 def _base(asked: Train, said: Recipe) -> Recipe:
@@ -142,13 +169,14 @@ def _with_names(base: Recipe, said: Recipe, needed: set[str]) -> Recipe:
 
 
 def _expect_no_changes(asked: Train, said: Recipe, arguments: list[str]) -> None:
-    """Raise UserError for what a resumed run cannot take: it goes on with the recipe that it began with."""
+    """Raise UserError for what a resumed run cannot take: it goes on with its recipe, but may leave out bad files."""
     if asked.overwrite:
         raise UserError("train: found --resume and --overwrite, which go on and start again; type one of them")
-    if said != Recipe() or owners(arguments) or asked.recipe is not None:
+    allowed = replace(Recipe(), data=replace(Recipe().data, skip_bad=said.data.skip_bad))
+    if said != allowed or owners(arguments) or asked.recipe is not None:
         raise UserError(
             "train --resume: found fields of a recipe, but a run goes on with its own; type --resume and the run "
-            "folder alone, or train again with --overwrite"
+            "folder, with --skip-bad to leave out bad files, or train again with --overwrite"
         )
 
 

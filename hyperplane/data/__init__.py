@@ -6,6 +6,7 @@
 - `open(path, recipe) -> Source`; `path` is None for a known set that needs no files;
 - `check(path, recipe) -> list[Problem]`: everything that is wrong;
 - `encode(inputs, description) -> Encoded`: new samples for a net trained on such a source;
+- `reopen(path, description, listing) -> Source`, for sources with a `listing`: it, as far as it is there;
 - `KNOWN: dict[str, Known]`, optionally: sets that it knows by name, a literal with constant keys;
 - `TYPICAL: str`, optionally: the known set whose recipes serve all data of the format.
 """
@@ -17,17 +18,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from hyperplane import discovery
 from hyperplane.contracts import Description, Problem, Sniff, Source
 from hyperplane.data.blocks import files, pictures
 from hyperplane.data.blocks.encoded import Encoded
+from hyperplane.data.blocks.fewer import fewer
 from hyperplane.data.blocks.files import Known, Remote
 from hyperplane.data.blocks.problems import Refusal, expect_no_weights, hint, quote, unreadable
 from hyperplane.errors import UserError
 from hyperplane.recipe import DataRecipe
 
-__all__ = ["Encoded", "Known", "Remote", "check", "encode", "look", "open", "sniff"]
+__all__ = ["Encoded", "Known", "Remote", "check", "encode", "look", "open", "reopen", "sniff"]
 
 
 def open(recipe: DataRecipe, *, download: bool = False) -> Source:
@@ -40,7 +43,18 @@ def open(recipe: DataRecipe, *, download: bool = False) -> Source:
     """
     with _naming(recipe.source):
         module, path = _resolve(recipe, download)
-        return module.open(path, recipe)
+        source = module.open(path, recipe)
+        return source if recipe.labels_per_class is None else fewer(source, recipe.labels_per_class, recipe.seed)
+
+
+def reopen(recipe: DataRecipe, description: Description, listing: dict[Any, Any]) -> Source:
+    """Return the samples of an earlier source, which had this description and listing, as far as they can be read.
+
+    Raises UserError where the data are gone, or others are in their place.
+    """
+    with _naming(recipe.source):
+        module, path = _resolve(recipe, download=False)
+        return module.reopen(path, description, listing)
 
 
 def check(recipe: DataRecipe) -> list[Problem]:

@@ -2,8 +2,10 @@
 
 Pictures of any size, grey or colour, 8 or 16 bits, are read when they are needed. A split that has no folder of its own
 is taken from the training pictures where no split has one; where there is train but no val, validation is taken from
-train. Where all pictures have one size, nearly square and at most 512 pixels, that is the size; else 64 pixels, or less
-where the pictures are smaller. `hyperplane.data.blocks.pictures` says how pixels become numbers.
+train. With `labels` optional, pictures that do not lie in two or more class folders are read without labels, all that
+there are below the folder, or below each split's. Where all pictures have one size, nearly square and at most 512
+pixels, that is the size; else 64 pixels, or less where the pictures are smaller. `hyperplane.data.blocks.pictures` says
+how pixels become numbers.
 
 Shape suffixes: B batch, C channels, H and W pixels.
 """
@@ -14,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,26 +24,20 @@ from PIL import Image
 from torch import Tensor
 
 from hyperplane.contracts import Batch, Description, Problem, Sniff, Split
-from hyperplane.data.blocks import files, pictures, splits
+from hyperplane.data.blocks import files, pairs, pictures, splits
 from hyperplane.data.blocks.encoded import Encoded, described_alike, described_as, relabelled
 from hyperplane.data.blocks.pictures import Header
 from hyperplane.data.blocks.problems import Refusal, name, options, quote, some, stop
 from hyperplane.recipe import DataRecipe
 
-SPLIT_NAMES: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
-IMAGE_NAMES = frozenset({"images", "image", "imgs", "img"})
-MASK_NAMES = frozenset({"masks", "mask", "labels", "annotations", "segmentation", "groundtruth", "gt"})
 DEFAULT_SIZE, LARGEST_DEFAULT = 64, 512
 STATISTICS_PICTURES = 2000
+OPTIONS: dict[str, tuple[Any, Any]] = {"labels": (Literal["needed", "optional"], "needed")}
+"""Whether pictures without class folders are refused."""
 SKIP = ", or leave bad files out with --data.skip-bad"
+
+Listing = dict[Split, tuple[tuple[str, int, int], ...]]
+"""Of each split, every picture's path below the folder, label, and size in bytes."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,9 @@ class FolderSource:
     files: dict[Split, list[str]]
     """Paths below the root."""
     labels: dict[Split, Tensor]
-    """int64, positions in the description's classes."""
+    """int64, positions in the description's classes; empty where there are none."""
+    sizes: dict[Split, list[int]]
+    """Of each file when the folder was first looked at, in bytes."""
     skip_bad: bool = False
     """Whether the next picture stands in for one that breaks after the folder was looked at."""
 
@@ -72,7 +71,8 @@ class FolderSource:
                 raise _with_hint(refusal) from refusal
             shown_B = torch.tensor([self._readable(split, index, say=True) for index in index_B.tolist()])
             image_BCHW = pictures.read_batch([self._path(split, index) for index in shown_B.tolist()], shape, how)
-        return Batch({"image_BCHW": image_BCHW, "label_B": self.labels[split][shown_B]}, index_B)
+        labels = {"label_B": self.labels[split][shown_B]} if self.labels else {}
+        return Batch({"image_BCHW": image_BCHW, **labels}, index_B)
 
     def read_as(self, like: Description) -> FolderSource:
         """Return the same pictures in the size, the channels and the normalisation of `like`, with their own labels."""
@@ -84,6 +84,11 @@ class FolderSource:
         labels = {part: relabelled(label_N, self.description, like) for part, label_N in self.labels.items()}
         return replace(self, description=description, labels=labels)
 
+    @property
+    def train_labels(self) -> np.ndarray:
+        """Return the label of each training picture."""
+        return self.labels["train"].numpy()
+
     def sample_name(self, split: Split, index: int) -> str:
         """Return the picture's path below the folder."""
         return self.files[split][self._readable(split, index) if self.skip_bad else index]
@@ -91,6 +96,16 @@ class FolderSource:
     def show(self, split: Split, index: int) -> Image.Image:
         """Return the picture at its own size."""
         return pictures.show(self._path(split, self._readable(split, index) if self.skip_bad else index))
+
+    @property
+    def listing(self) -> Listing:
+        """Return each split's pictures: path below the folder, label (0 where there are none), and size in bytes."""
+        return {
+            part: tuple(
+                zip(held, self.labels[part].tolist() if self.labels else [0] * len(held), self.sizes[part], strict=True)
+            )
+            for part, held in self.files.items()
+        }
 
     def _path(self, split: Split, index: int) -> Path:
         return self.root / self.files[split][index]
@@ -130,7 +145,7 @@ def sniff(path: Path) -> Sniff:
     if not path.is_dir():
         return Sniff(0.0, "is not a folder")
     folders = files.subfolders(path)
-    if _is_pairs(folders):
+    if pairs.folders(path):
         return Sniff(0.3, "folders of images and of masks")
     inner = [s for f in folders for s in files.subfolders(f)] if _split_folders(folders) else folders
     classes = sorted({f.name for f in inner if any(map(pictures.is_picture, files.walk(f)))})
@@ -146,50 +161,97 @@ def open(path: Path, recipe: DataRecipe) -> FolderSource:
 
     Every file's header is looked at; with `recipe.skip_bad` every file is decoded, and the bad ones are left out.
     """
-    options(recipe.options, {})
+    chosen = options(recipe.options, OPTIONS)
     found = _find(path)
+    if chosen["labels"] == "optional" and len({label for _, label in found.samples["train"]}) < 2:
+        found = _find_unlabelled(path)
     bad = _look(path, found, decode=recipe.skip_bad)
     if recipe.skip_bad and bad:
-        below = [problem.where.removeprefix(f"{name(path)}/") for problem in bad]
-        found.notes.append(f"Bad files were left out: {some(below, 50)}.")
+        left_out = [problem.where.removeprefix(f"{name(path)}/") for problem in bad]
+        found.notes.append(f"Bad files were left out: {some(left_out, 50)}.")
     stop(found.problems if recipe.skip_bad else [*found.problems, *bad])
-    _require_classes(path, found)
+    if chosen["labels"] == "needed" or found.classes:
+        _require_classes(path, found)
     held = _split(path, recipe, found)
     train = held["train"]
+    label_N: dict[Split, np.ndarray] = {part: np.array([k for _, k in pairs], np.int64) for part, pairs in held.items()}
+    found.notes += splits.untested(label_N, found.classes)
     channels = _channels(found)
     side = recipe.size or _side(found)
     _note_sizes(found, side)
     mean_C, std_C = _statistics([file for file, _ in train], channels, side)
     if len(train) > STATISTICS_PICTURES:
         found.notes.append(f"Mean and deviation are those of {STATISTICS_PICTURES:,} training pictures, evenly spaced.")
-    listing = [(_below(path, file), file.stat().st_size) for part in held.values() for file, _ in part]
+    names: dict[Split, list[str]] = {part: [_below(path, file) for file, _ in pairs] for part, pairs in held.items()}
+    sizes: dict[Split, list[int]] = {part: [file.stat().st_size for file, _ in pairs] for part, pairs in held.items()}
+    listed = [pair for part in names for pair in zip(names[part], sizes[part], strict=True)]
     found.notes.append("The folder's hash is that of its files' paths and sizes.")
+    labelled = bool(found.classes)
     description = Description(
         name=path.resolve().name,
         format="folder",
         kind="image",
         input="image_BCHW",
-        target="label_B",
-        shapes={"image_BCHW": (channels, side, side), "label_B": ()},
+        target="label_B" if labelled else "",
+        shapes={"image_BCHW": (channels, side, side), **({"label_B": ()} if labelled else {})},
         splits={part: len(samples) for part, samples in held.items()},
         classes=tuple(found.classes),
-        class_counts=splits.class_counts(np.array([label for _, label in train]), found.classes),
+        class_counts=splits.class_counts(label_N["train"], found.classes),
         encoding=pictures.encoding(mean_C, std_C),
-        hashes={path.resolve().name: files.sha256_of_listing(listing)},
+        hashes={path.resolve().name: files.sha256_of_listing(listed)},
         notes=tuple(found.notes),
     )
     return FolderSource(
         description,
         path.absolute(),
-        {part: [_below(path, file) for file, _ in samples] for part, samples in held.items()},
-        {part: torch.tensor([label for _, label in samples], dtype=torch.int64) for part, samples in held.items()},
+        names,
+        {part: torch.from_numpy(label_N[part]) for part in held} if labelled else {},
+        sizes,
         recipe.skip_bad,
     )
 
 
+def reopen(path: Path, description: Description, listing: Listing) -> FolderSource:
+    """Return the folder as it was listed and described: the same pictures in the same splits, though some broke since.
+
+    What cannot be read any more, or is gone, is left out of the batches, as with `skip_bad`. Raises UserError for a
+    listing that is not the one described, and for a picture that is another now.
+    """
+    sizes = [(file, size) for part in listing.values() for file, _, size in part]
+    known = files.sha256_of_listing(sizes) in description.hashes.values()
+    counts = {part: len(held) for part, held in listing.items()}
+    labels, classes = {label for part in listing.values() for _, label, _ in part}, range(len(description.classes))
+    if not known or counts != description.splits or (description.classes and not labels <= set(classes)):
+        raise Refusal(path, "was listed otherwise than the run's data.json says", "copy the run again, or train again")
+    for file, size in sizes:
+        if _is_another(path / file, size):
+            raise Refusal(path / file, "is another picture than when the run began", "put that one back, or delete it")
+    return FolderSource(
+        description,
+        path.absolute(),
+        {part: [file for file, _, _ in held] for part, held in listing.items()},
+        {part: torch.tensor([label for _, label, _ in held], dtype=torch.int64) for part, held in listing.items()}
+        if description.classes
+        else {},
+        {part: [size for _, _, size in held] for part, held in listing.items()},
+        skip_bad=True,
+    )
+
+
+def _is_another(file: Path, size: int) -> bool:
+    """Say whether a file that had this size is a picture of another size now, not one that broke or is gone."""
+    try:
+        if file.stat().st_size == size:
+            return False
+        pictures.decode_fully(file)
+    except (OSError, Refusal):
+        return False
+    return True
+
+
 def check(path: Path, recipe: DataRecipe) -> list[Problem]:
     """Return everything that is wrong with the folder; decodes every picture."""
-    options(recipe.options, {})
+    options(recipe.options, OPTIONS)
     found = _find(path)
     problems = [*found.problems, *_look(path, found, decode=True)]
     try:
@@ -211,8 +273,8 @@ def _find(path: Path) -> _Found:
     if not path.is_dir():
         raise Refusal(path, "is not a folder, expected one with a folder for each class", "name the folder")
     folders = files.subfolders(path)
-    if _is_pairs(folders):
-        what = f"holds {some(f.name for f in folders)}: these look like image/mask pairs, which are not read yet"
+    if pairs.folders(path):
+        what = f"holds {some(f.name for f in folders)}: these look like images with masks"
         raise Refusal(path, what, "for classification, put each class's pictures into a folder of its own")
     parts = _split_folders(folders)
     found.has_splits = bool(parts)
@@ -234,6 +296,19 @@ def _find(path: Path) -> _Found:
     if parts:
         outside = [f.name for f in folders if f not in parts.values()]
         found.notes += [f"Folders beside train were left out: {some(outside)}."] if outside else []
+    return found
+
+
+def _find_unlabelled(path: Path) -> _Found:
+    """List every picture below a folder, by split, whatever folder it lies in."""
+    parts = _split_folders(files.subfolders(path))
+    found = _Found(has_splits=bool(parts), notes=["The pictures have no labels: there are no two class folders."])
+    trees: dict[Split, Path] = parts or {"train": path}
+    found.samples = {"train": [], "validation": [], "test": []}
+    for part, tree in trees.items():
+        found.samples[part] = [(file, 0) for file in files.walk(tree) if pictures.is_picture(file)]
+    if not found.samples["train"]:
+        raise Refusal(path, "holds no picture to train on", f"put some there: {', '.join(sorted(pictures.SUFFIXES))}")
     return found
 
 
@@ -278,7 +353,12 @@ def _require_classes(path: Path, found: _Found) -> None:
     seen = {found.classes[label] for _, label in found.samples["train"]}
     if not seen:
         what = "holds no class folders of pictures to train on"
-        raise Refusal(path, what, "put each class's pictures into a folder of its own, such as cat/ and dog/")
+        raise Refusal(
+            path,
+            what,
+            "put each class's pictures into a folder of its own, such as cat/ and dog/, or learn without labels: "
+            "--task selfsup-mae",
+        )
     if len(seen) == 1:
         what = f"has one class only, {quote(*seen)}, expected two or more class folders"
         raise Refusal(path, what, "add a folder of pictures of another class")
@@ -354,15 +434,12 @@ def _statistics(train: list[Path], channels: int, side: int) -> tuple[np.ndarray
 
 def _split_folders(folders: list[Path]) -> dict[Split, Path]:
     """Return the folders of the splits; none where there is no folder to train on."""
-    parts: dict[Split, Path] = {SPLIT_NAMES[f.name.lower()]: f for f in folders if f.name.lower() in SPLIT_NAMES}
+    parts: dict[Split, Path] = {
+        pairs.SPLIT_NAMES[f.name.lower()]: f for f in folders if f.name.lower() in pairs.SPLIT_NAMES
+    }
     if "train" not in parts or not (files.subfolders(parts["train"]) or len(parts) == len(folders)):
         return {}  # where train holds pictures itself, beside folders of other names, it is a class
     return parts
-
-
-def _is_pairs(folders: list[Path]) -> bool:
-    names = {folder.name.lower() for folder in folders}
-    return bool(names & IMAGE_NAMES and names & MASK_NAMES)
 
 
 def _below(path: Path, file: Path) -> str:

@@ -97,6 +97,10 @@ class TextSource:
             target_BT = target_BT.masked_fill(torch.arange(self.context) < before_B1, UNSEEN)
         return Batch({"token_BT": window_BT[:, :-1], "target_BT": target_BT}, index_B)
 
+    def read_as(self, like: Description) -> TextSource:
+        """Return the same text in the vocabulary and windows of a net trained on what `like` describes."""
+        return self.encoded_as(like)
+
     def encoded_as(self, like: Description) -> TextSource:
         """Return the same text in the vocabulary and windows of a net trained on what `like` describes."""
         if like.kind != "text":

@@ -1,16 +1,18 @@
 """Augmentation of images, a batch at a time on the device: each is moved, turned, zoomed, mirrored in its own way.
 
-What is moved in from outside repeats the edge. Shape suffixes: B batch, C channels, H and W pixels.
+What is moved in from outside repeats the edge. A field that lies over the image, such as mask_BHW, is moved with it,
+each pixel as it is. Shape suffixes: B batch, C channels, H and W pixels.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hyperplane.contracts import Batch, Description
@@ -42,8 +44,25 @@ class Augmentation:
                 f"augment.sizes: found {max(recipe.sizes)} pixels, but the images have {min(shape[1:])}; "
                 f"leave out what is larger"
             )
-        self.recipe, self.field = recipe, field
+        self.recipe, self.field, self.shape = recipe, field, shape
+        self.over = [name for name in description.shapes if name.endswith("_BHW")]
         self.mirrored_N = torch.rand(description.splits["train"], generator=generator(seed, "mirrored")) < 0.5
+
+    @torch.no_grad()
+    def expect_read_by(self, net: nn.Module) -> None:
+        """Show a net, in evaluation mode, one image of the smallest size; raises UserError where it cannot read it."""
+        if not self.recipe.sizes:
+            return
+        side = min(self.recipe.sizes)
+        blank_BCHW = next(net.parameters()).new_zeros(1, *self.shape)
+        try:
+            net.eval()(shrunk(blank_BCHW, (side,), 0.0))
+        except (UserError, RuntimeError) as error:  # a matrix product of other shapes
+            why = str(error).partition(";")[0]
+            raise UserError(
+                f"augment.sizes: found {side} pixels, which the net does not read ({why}); "
+                f"leave {side} out of --augment.sizes"
+            ) from error
 
     def __call__(self, batch: Batch, chance: torch.Generator, epoch: int, done: float) -> Batch:
         """Return the batch with its images changed.
@@ -51,18 +70,42 @@ class Augmentation:
         Arguments: the batch; a generator on its device; the number of the epoch; the share of the run that is done.
         """
         image_BCHW, recipe = batch[self.field], self.recipe
+        over_BCHW = torch.stack([batch[name] for name in self.over], 1).to(image_BCHW.dtype) if self.over else None
         if recipe.flip:
             self.mirrored_N = self.mirrored_N.to(image_BCHW.device)
-            image_BCHW = flipped(image_BCHW, self.mirrored_N[batch.index_B] ^ bool(epoch % 2))
+            mirror_B = self.mirrored_N[batch.index_B] ^ bool(epoch % 2)
+            image_BCHW, over_BCHW = _alike(lambda x_BCHW: flipped(x_BCHW, mirror_B), image_BCHW, over_BCHW)
+        if recipe.quarter:
+            image_BCHW, over_BCHW = _alike(lambda x_BCHW: quarter_turned(x_BCHW, chance), image_BCHW, over_BCHW)
         if recipe.rotate or recipe.zoom:
-            image_BCHW = turned(image_BCHW, recipe.rotate, recipe.zoom, recipe.shift, chance)
+            grid_BHW2 = grid(image_BCHW, recipe.rotate, recipe.zoom, recipe.shift, chance)
+            image_BCHW = sampled(image_BCHW, grid_BHW2)
+            over_BCHW = None if over_BCHW is None else sampled(over_BCHW, grid_BHW2, "nearest")
         elif recipe.shift:
-            image_BCHW = shifted(image_BCHW, recipe.shift, chance)
+            image_BCHW, over_BCHW = _alike(lambda x_BCHW: shifted(x_BCHW, recipe.shift, chance), image_BCHW, over_BCHW)
+        if recipe.brightness or recipe.contrast:
+            image_BCHW = lit(image_BCHW, recipe.brightness, recipe.contrast, chance)
         if recipe.cutout:
             image_BCHW = with_hole(image_BCHW, recipe.cutout, chance)
         if recipe.sizes:
             image_BCHW = shrunk(image_BCHW, recipe.sizes, done)
-        return Batch({**batch.fields, self.field: image_BCHW}, batch.index_B)
+            if over_BCHW is not None:
+                over_BCHW = F.interpolate(over_BCHW, image_BCHW.shape[-2:], mode="nearest-exact")
+        fields = {**batch.fields, self.field: image_BCHW}
+        if over_BCHW is not None:
+            fields |= {name: over_BCHW[:, k].to(batch[name].dtype) for k, name in enumerate(self.over)}
+        return Batch(fields, batch.index_B)
+
+
+def _alike(
+    change: Callable[[Tensor], Tensor], image_BCHW: Tensor, over_BCHW: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """Change what lies over the images as they are changed, where anything does."""
+    if over_BCHW is None:
+        return change(image_BCHW), None
+    parts = (image_BCHW.shape[1], over_BCHW.shape[1])
+    image_BCHW, over_BCHW = change(torch.cat([image_BCHW, over_BCHW], 1)).split(parts, 1)
+    return image_BCHW.contiguous(memory_format=_order(image_BCHW)), over_BCHW
 
 
 def shrunk(image_BCHW: Tensor, sides: Sequence[int], done: float) -> Tensor:
@@ -101,8 +144,32 @@ def shifted(image_BCHW: Tensor, most: int, chance: torch.Generator) -> Tensor:
     return moved_BHWC.permute(0, 3, 1, 2)
 
 
+def quarter_turned(image_BCHW: Tensor, chance: torch.Generator) -> Tensor:
+    """Turn by 0 to 3 quarter turns, each image in its own way; where they are not square, by 0 or 2."""
+    count, _, height, width = image_BCHW.shape
+    turns_B = torch.randint(4, (count,), generator=chance, device=image_BCHW.device)
+    if height != width:
+        turns_B = turns_B // 2 * 2
+    turned_BCHW = torch.where((turns_B >= 2)[:, None, None, None], image_BCHW.flip(2, 3), image_BCHW)
+    if height != width:
+        return turned_BCHW
+    return torch.where((turns_B % 2 == 1)[:, None, None, None], turned_BCHW.rot90(1, (2, 3)), turned_BCHW)
+
+
+def lit(image_BCHW: Tensor, brightness: float, contrast: float, chance: torch.Generator) -> Tensor:
+    """Multiply by 1 ± `contrast` and add up to ± `brightness` to every channel alike."""
+    draw_2B = torch.rand(2, len(image_BCHW), generator=chance, device=image_BCHW.device) * 2 - 1
+    scale_B, added_B = 1 + contrast * draw_2B[0], brightness * draw_2B[1]
+    return image_BCHW * scale_B[:, None, None, None] + added_B[:, None, None, None]
+
+
 def turned(image_BCHW: Tensor, degrees: float, zoom: float, most: int, chance: torch.Generator) -> Tensor:
     """Turn by up to `degrees` either way, scale each axis by 1 ± `zoom`, and move by up to `most` pixels; bilinear."""
+    return sampled(image_BCHW, grid(image_BCHW, degrees, zoom, most, chance))
+
+
+def grid(image_BCHW: Tensor, degrees: float, zoom: float, most: int, chance: torch.Generator) -> Tensor:
+    """Return where `turned` takes each pixel from, (B, H, W, 2), as `grid_sample` reads it."""
     count, _, height, width = image_BCHW.shape
     device = image_BCHW.device
     draw_5B = torch.rand(5, count, generator=chance, device=device) * 2 - 1
@@ -114,8 +181,12 @@ def turned(image_BCHW: Tensor, degrees: float, zoom: float, most: int, chance: t
     first_B3 = torch.stack([cos_B / wide_B, -sin_B * stretch / wide_B, right_B], dim=1)
     second_B3 = torch.stack([sin_B / stretch / high_B, cos_B / high_B, down_B], dim=1)
     theta_B23 = torch.stack([first_B3, second_B3], dim=1).to(image_BCHW.dtype)
-    grid_BHW2 = F.affine_grid(theta_B23, list(image_BCHW.shape), align_corners=False)
-    return F.grid_sample(image_BCHW, grid_BHW2, mode="bilinear", padding_mode="border", align_corners=False)
+    return F.affine_grid(theta_B23, list(image_BCHW.shape), align_corners=False)
+
+
+def sampled(image_BCHW: Tensor, grid_BHW2: Tensor, mode: Literal["bilinear", "nearest"] = "bilinear") -> Tensor:
+    """Return the images taken from these places."""
+    return F.grid_sample(image_BCHW, grid_BHW2, mode=mode, padding_mode="border", align_corners=False)
 
 
 def with_hole(image_BCHW: Tensor, side: int, chance: torch.Generator) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -63,8 +64,11 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
 
 
 def digest(recipe: Recipe) -> str:
-    """Return a recipe's SHA-256, by which a checkpoint knows the recipe that it belongs to."""
-    return hashlib.sha256(to_json(recipe).encode()).hexdigest()
+    """Return a recipe's SHA-256, by which a checkpoint knows the recipe that it belongs to.
+
+    Whether bad files are left out does not count: a run that began without may go on so.
+    """
+    return hashlib.sha256(to_json(replace(recipe, data=replace(recipe.data, skip_bad=False))).encode()).hexdigest()
 
 
 def resume(folder: Path, state: S) -> tuple[dict[str, Tensor], S] | None:

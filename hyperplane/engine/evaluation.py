@@ -33,7 +33,9 @@ def statistics(model: Model, feed: Feed) -> dict[str, Tensor]:
         indices.append(batch.index_B.cpu())
     model.train(was_training)
     joined = {name: torch.cat(parts) for name, parts in pieces.items()}
-    return feed.processes.concatenate(joined, torch.cat(indices) if indices else torch.empty(0, dtype=torch.int64))
+    whole = feed.processes.concatenate(joined, torch.cat(indices) if indices else torch.empty(0, dtype=torch.int64))
+    relate = getattr(model.judge, "relate", None)
+    return whole if relate is None else relate(whole)
 
 
 def measure(task: Task, gathered: dict[str, Tensor]) -> dict[str, Measured]:

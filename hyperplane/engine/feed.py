@@ -35,7 +35,7 @@ class Feed:
     ) -> None:
         self.source, self.precision = source, precision
         self.split: Split = split
-        self.workers, self.processes = workers, processes
+        self.workers, self.processes = 0 if hasattr(source, "refresh") else workers, processes
         self.length = source.description.splits[split]
         sample_bytes = 4 * sum(math.prod(shape) for shape in source.description.shapes.values())
         drawn: tuple[Split, ...] = getattr(source, "drawn", ())

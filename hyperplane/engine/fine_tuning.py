@@ -1,7 +1,7 @@
 """Fine-tuning: a net begins with another run's weights, reads inputs as that run did, and has a head of its own.
 
 The head is every tensor whose shape depends on the number of outputs. It is taken as well where both runs know the same
-classes, or predict the same numbers, in the same order.
+classes, or predict the same numbers, in the same order, but not from a task that needs no labels to one that does.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from hyperplane import data, nets
+from hyperplane import data, discovery, nets
 from hyperplane.contracts import Description, Source
 from hyperplane.engine.model import Model
 from hyperplane.errors import UserError
@@ -94,6 +94,17 @@ def opened(recipe: Recipe, like: Description | None = None, *, download: bool = 
     return source.read_as(like)
 
 
+def reopened(folder: RunFolder, recipe: Recipe, like: Description | None, *, download: bool = False) -> Source:
+    """Return the data of a run that was begun, which `like` describes; whether they are as they were is not looked at.
+
+    With `data.skip_bad`, those of its own files that can still be read, in the splits that it began with. Raises
+    UserError as `opened` does.
+    """
+    if recipe.data.skip_bad and like is not None and folder.listing.is_file():
+        return data.reopen(recipe.data, like, folder.read_listing())
+    return opened(recipe, like, download=download)
+
+
 def begin(model: Model, recipe: Recipe, description: Description) -> tuple[str, ...]:
     """Put the weights of the run that the recipe begins with into a new model; return what was done, a sentence each.
 
@@ -107,7 +118,7 @@ def begin(model: Model, recipe: Recipe, description: Description) -> tuple[str, 
     if isinstance(model.net, Published):
         theirs = model.net.fitted(theirs)
     head = _head(recipe, description, model.judge.outputs)
-    if (start.description.classes, start.description.target_names) == (description.classes, description.target_names):
+    if _mean_the_same(start, recipe, description):
         head = frozenset()
     rest = differ(theirs, {key: tensor for key, tensor in own.items() if key not in head})
     if rest.missing or rest.reshaped:
@@ -118,6 +129,8 @@ def begin(model: Model, recipe: Recipe, description: Description) -> tuple[str, 
         )
     taken = {key: theirs[key].to(own[key].dtype) for key in own if key in theirs and key not in head}
     model.net.load_state_dict(taken, strict=False)
+    if begin := getattr(model.task, "begin", None):
+        begin(model.net)
     return _told(recipe, start, description, len(own), len(taken), sorted(head))
 
 
@@ -130,6 +143,14 @@ def _head(recipe: Recipe, description: Description, outputs: int) -> frozenset[s
         )
     shapes = other.state_dict()
     return frozenset(key for key, tensor in one.state_dict().items() if shapes[key].shape != tensor.shape)
+
+
+def _mean_the_same(start: Start, recipe: Recipe, description: Description) -> bool:
+    """Say whether the outputs of both runs do: those of a task that needs no labels only where the task is the same."""
+    there, here = start.recipe.task.name or "", recipe.task.name or ""
+    labelled = all(getattr(discovery.load("tasks", name).TASK, "LABELS", True) for name in (there, here))
+    names = (description.classes, description.target_names)
+    return (start.description.classes, start.description.target_names) == names and (labelled or there == here)
 
 
 def _told(

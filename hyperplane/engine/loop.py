@@ -102,6 +102,7 @@ class Loop:
         self.augment = None
         if changes(recipe.augment):
             self.augment = Augmentation(recipe.augment, model.judge.input, train.source.description, recipe.seed)
+            self.augment.expect_read_by(model.net)
         layers = [layer for layer in model.modules() if isinstance(layer, ChanceLayer)]
         for layer in layers:
             layer.generator = self.chance
@@ -129,6 +130,7 @@ class Loop:
         groups, step_weights = self.optimizer.param_groups, self.optimizer.step
         autocast, average, decay, augment = self.precision.autocast, self.average, self.decay, self.augment
         after_step, snapshot = getattr(self.model.task, "after_step", None), self.snapshot
+        refresh = getattr(self.train.source, "refresh", None)
         log_steps = min(LOG_STEPS, self.per_epoch)
         look_steps = self.per_epoch * recipe.training.evaluate_every
         share = self.batch // self.processes.world
@@ -138,6 +140,8 @@ class Loop:
         self.model.train()
         if snapshot is not None:
             snapshot(state.step, self._weights)
+        if refresh is not None:
+            refresh(self.model.net, state.step)
         for batch in self.train.steps(recipe.seed, self.batch, state.step, self.steps):
             rate = peak * multiple(recipe.schedule, state.step, self.steps)
             for group in groups:
@@ -162,6 +166,8 @@ class Loop:
                 after_step(self.model.net, state.step)
             losses.append(loss_B.detach())
             state.step += 1
+            if refresh is not None:
+                refresh(self.model.net, state.step)
             if snapshot is not None:
                 snapshot(state.step, self._weights)
             if state.step % log_steps == 0 or state.step == self.steps:

@@ -17,7 +17,7 @@ from hyperplane.engine.chance import seeded
 from hyperplane.errors import UserError
 from hyperplane.recipe import Recipe
 
-Views = Literal["one", "mirrored", "moved", "mirrored-moved"]
+Views = Literal["one", "mirrored", "moved", "mirrored-moved", "turned"]
 
 
 class Model(nn.Module):
@@ -44,25 +44,39 @@ class Model(nn.Module):
 
 
 class SeveralViews(nn.Module):
-    """A net that looks at an image several times: in the mirror, and moved by a pixel up-left and down-right.
+    """A net that looks at an image several times: in the mirror, moved by a pixel up-left and down-right, or turned.
 
     Its outputs are averaged; those of the views that are not moved weigh half, as in Jordan 2024 (arXiv:2404.00498).
+    What a net says of every pixel is brought back to where the pixel was.
     """
 
     def __init__(self, net: nn.Module, views: Views) -> None:
         super().__init__()
-        self.net, self.mirrored = net, "mirrored" in views
-        self.moves = ((0, 0.5), (-1, 0.25), (1, 0.25)) if "moved" in views else ((0, 1.0),)
+        self.net, self.dense = net, getattr(net, "SAYS_OF", "sample") == "pixel"
         self.training = net.training
+        mirrors = (False, True) if views != "moved" else (False,)
+        moves = ((0, 0.5), (-1, 0.25), (1, 0.25)) if "moved" in views else ((0, 1.0),)
+        turns = range(4) if views == "turned" else range(1)
+        share = 1 / (len(mirrors) * len(turns))
+        self.looks = tuple((weight * share, turn, m, by) for turn in turns for m in mirrors for by, weight in moves)
 
     def forward(self, x: Tensor, taps: dict[str, Tensor] | None = None) -> Tensor:
-        """Return the mean output, (B, K), for images (B, C, H, W); the taps are those of the image itself."""
-        seen = [weight * self._look(_moved(x, by) if by else x, None if by else taps) for by, weight in self.moves]
+        """Return the mean output, (B, K) or (B, K, H, W), for images (B, C, H, W); taps are the image's own."""
+        seen = [
+            weight * self._look(x, turn, mirrored, by, taps if number == 0 else None)
+            for number, (weight, turn, mirrored, by) in enumerate(self.looks)
+        ]
         return torch.stack(seen).sum(0)
 
-    def _look(self, image_BCHW: Tensor, taps: dict[str, Tensor] | None) -> Tensor:
-        said_BK = self.net(image_BCHW, taps)
-        return (said_BK + self.net(image_BCHW.flip(3))) / 2 if self.mirrored else said_BK
+    def _look(self, image_BCHW: Tensor, turn: int, mirrored: bool, by: int, taps: dict[str, Tensor] | None) -> Tensor:
+        image_BCHW = _moved(image_BCHW, by) if by else image_BCHW
+        image_BCHW = image_BCHW.rot90(turn, (2, 3)) if turn else image_BCHW
+        said = self.net(image_BCHW.flip(3) if mirrored else image_BCHW, taps)
+        if not self.dense:
+            return said
+        said = said.flip(3) if mirrored else said
+        said = said.rot90(-turn, (2, 3)) if turn else said
+        return _moved(said, -by) if by else said
 
 
 def _moved(image_BCHW: Tensor, pixels: int) -> Tensor:
@@ -83,6 +97,9 @@ def build(recipe: Recipe, description: Description) -> Model:
         task = tasks.build(recipe.task.name, description, recipe.task.options)
         shape = description.shapes[description.input]
         net = nets.build(recipe.net.name, shape, task.outputs, recipe.net.options)
+        join = getattr(task, "join", None)
+        if join is not None:
+            join(net)
     accepts: tuple[str, ...] = net.ACCEPTS  # pyright: ignore[reportAssignmentType]
     if description.input not in accepts:
         raise UserError(
@@ -91,4 +108,11 @@ def build(recipe: Recipe, description: Description) -> Model:
         )
     if recipe.augment.views != "one" and len(shape) != 3:
         raise UserError(f"augment.views: found {recipe.augment.views}, but the samples are no images; leave it out")
+    if recipe.augment.views != "one" and join is not None:
+        raise UserError(
+            f"augment.views: found {recipe.augment.views}, but {recipe.task.name} learns what an image looks like, not "
+            "an answer to average; type: --augment.views one"
+        )
+    if begin := getattr(task, "begin", None):
+        begin(net)
     return Model(net, task, recipe.augment.views)

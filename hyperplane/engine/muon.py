@@ -4,9 +4,9 @@ Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks". T
 nearly of low rank; the nearest (semi-)orthogonal matrix U Vᵀ of its momentum U S Vᵀ moves every direction alike. It is
 found by an iteration of Newton and Schulz, of matrix products alone. A convolution is a matrix of one row for each of
 its filters. The iteration runs in bfloat16 on CUDA, as there, and for wide linear maps on CPUs that multiply in it;
-else in float32.
+else in float32; matrices of one shape go through it together.
 
-Shape suffixes: R rows, C columns of a matrix.
+Shape suffixes: M matrices, R rows, C columns.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from functools import cache
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the odd polynomial of degree 5 that the singular values go through at each step: steep at 0."""
@@ -36,7 +37,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(
             [
                 {"params": hidden, "orthogonal": True, "lr": rate, "share": 1.0},
-                {"params": others, "orthogonal": False, "lr": other_rate, "share": other_rate / rate},
+                {"params": others, "orthogonal": False, "lr": other_rate, "share": other_rate / rate, "fused": True},
             ],
             {"momentum": momentum},
         )
@@ -52,38 +53,59 @@ class Muon(torch.optim.Optimizer):
                 self._step_others(moved, group["lr"])
 
     def _step_hidden(self, weights: Sequence[Tensor], rate: float, momentum: float) -> None:
+        alike: dict[tuple[torch.Size, torch.dtype], list[Tensor]] = {}
         for weight in weights:
-            state = self.state[weight]
-            if not state:
-                state["momentum"] = torch.zeros_like(weight)
-            gradient = weight.grad
-            assert gradient is not None
-            state["momentum"].mul_(momentum).add_(gradient)
-            step = gradient.add(state["momentum"], alpha=momentum)  # Nesterov's form
-            flat_RC = step.flatten(1)
-            rows, columns = flat_RC.shape
+            alike.setdefault((weight.shape, _numbers(weight)), []).append(weight)
+        for (shape, numbers), held in alike.items():
+            steps = [self._step(weight, momentum) for weight in held]
+            rows, columns = steps[0].shape
             scale = math.sqrt(max(1.0, rows / columns))
-            weight.add_(orthogonal(flat_RC, _numbers(weight)).view_as(weight), alpha=-rate * scale)
+            step_MRC = orthogonal(torch.stack(steps), numbers)
+            for weight, step_RC in zip(held, step_MRC, strict=True):
+                weight.add_(step_RC.view(shape), alpha=-rate * scale)
+
+    def _step(self, weight: Tensor, momentum: float) -> Tensor:
+        """Return what a weight's momentum, in Nesterov's form, makes of its gradient, as a matrix (R, C)."""
+        state, gradient = self.state[weight], weight.grad
+        assert gradient is not None
+        if not state:
+            state["momentum"] = torch.zeros_like(weight)
+        state["momentum"].mul_(momentum).add_(gradient)
+        return gradient.add(state["momentum"], alpha=momentum).flatten(1)
 
     def _step_others(self, weights: Sequence[Tensor], rate: float) -> None:
         for weight in weights:
-            state = self.state[weight]
-            if not state:
-                state |= {"mean": torch.zeros_like(weight), "square": torch.zeros_like(weight), "step": torch.zeros(())}
-            gradient = weight.grad
-            assert gradient is not None
-            state["step"] += 1  # torch leaves one of this name on the CPU
-            steps = state["step"].item()
-            state["mean"].lerp_(gradient, 1 - BETAS[0])
-            state["square"].lerp_(gradient.square(), 1 - BETAS[1])
-            spread = (state["square"] / (1 - BETAS[1] ** steps)).sqrt_().add_(EPSILON)
-            weight.addcdiv_(state["mean"], spread, value=-rate / (1 - BETAS[0] ** steps))
+            if not self.state[weight]:
+                mean, square = torch.zeros_like(weight), torch.zeros_like(weight)
+                step = torch.zeros((), device=weight.device)
+                self.state[weight] |= {"mean": mean, "square": square, "step": step}
+        held = [self.state[weight] for weight in weights]
+        adamw(
+            list(weights),
+            [weight.grad for weight in weights if weight.grad is not None],
+            [state["mean"] for state in held],
+            [state["square"] for state in held],
+            [],
+            [state["step"] for state in held],
+            fused=True,
+            amsgrad=False,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            lr=rate,
+            weight_decay=0.0,
+            eps=EPSILON,
+            maximize=False,
+        )
 
 
 def split(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Return a module's trained weights: hidden maps, and others (vectors, embeddings, the last linear layer)."""
+    """Return a module's trained weights: hidden maps, and others (vectors, embeddings, the last linear layer).
+
+    A net whose last layer is an embedding again (`tied`) has no linear layer that is last.
+    """
     layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
-    outer = [*layers[-1:], *(layer for layer in module.modules() if isinstance(layer, nn.Embedding))]
+    last = [] if any(getattr(part, "tied", False) for part in module.modules()) else layers[-1:]
+    outer = [*last, *(layer for layer in module.modules() if isinstance(layer, nn.Embedding))]
     kept = {p for layer in outer for p in layer.parameters()}
     trained = [p for p in module.parameters() if p.requires_grad]
     hidden = [p for p in trained if is_map(p) and p not in kept]
@@ -98,17 +120,17 @@ def is_map(weight: Tensor) -> bool:
     return weight.ndim in (2, 4)
 
 
-def orthogonal(matrix_RC: Tensor, numbers: torch.dtype = torch.float32) -> Tensor:
-    """Return about the nearest matrix whose singular values are 1: they come out in about 0.7 to 1.2."""
+def orthogonal(matrix_MRC: Tensor, numbers: torch.dtype = torch.float32) -> Tensor:
+    """Return about the nearest matrices whose singular values are 1: they come out in about 0.7 to 1.2."""
     a, b, c = NEWTON_SCHULZ
-    tall = len(matrix_RC) > matrix_RC.shape[1]
-    x_RC = matrix_RC.T if tall else matrix_RC
-    x_RC = x_RC.to(numbers)
-    x_RC = x_RC / (x_RC.norm() + 1e-7)
+    tall = matrix_MRC.shape[1] > matrix_MRC.shape[2]
+    x_MRC = (matrix_MRC.mT if tall else matrix_MRC).to(numbers).contiguous()
+    x_MRC = x_MRC / (x_MRC.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(STEPS):
-        gram_RR = x_RC @ x_RC.T
-        x_RC = a * x_RC + (b * gram_RR + c * gram_RR @ gram_RR) @ x_RC
-    return (x_RC.T if tall else x_RC).to(matrix_RC.dtype)
+        gram_MRR = x_MRC @ x_MRC.mT
+        odd_MRR = torch.baddbmm(gram_MRR, gram_MRR, gram_MRR, beta=b, alpha=c)
+        x_MRC = torch.baddbmm(x_MRC, odd_MRR, x_MRC, beta=a)
+    return (x_MRC.mT if tall else x_MRC).to(matrix_MRC.dtype)
 
 
 @cache

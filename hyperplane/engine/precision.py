@@ -1,6 +1,6 @@
 """In which numbers, in which memory order and where to compute: a rule, so that the same machine chooses the same.
 
-The rule's CPU half is measured by benchmarks/precision.py.
+The rule's CPU half is measured by benchmarks/precision.py, for language models by benchmarks/precision_language.py.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hyperplane.errors import UserError
 from hyperplane.nets.blocks.attention import SelfAttention
 from hyperplane.recipe import HardwareRecipe
 
-WIDE, WIDE_TOKENS = 32, 128
+WIDE, WIDE_TOKENS = 32, 96
 """Channels that a convolution reads, and features of a token, from which on bfloat16 pays on a CPU that multiplies in
 it."""
 

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from hyperplane.contracts import Description, Source, Split
+from hyperplane.contracts import JUDGES, Description, Source, Split
 from hyperplane.engine import checkpoints, environment, evaluation, fine_tuning, model, precision, solvers
 from hyperplane.engine.events import Finished, Started, Stepped, Validated, Watch
 from hyperplane.engine.feed import Feed
@@ -49,7 +49,8 @@ def fit(
     Arguments: a complete recipe; the data it names; the folder; what the user typed; whether it may replace a run that
     is there; whether it goes on with the run that is there, from its last checkpoint; who is told.
     Raises UserError (something is in the way, a loss that is not finite, a full disk, a batch that the processes cannot
-    share) and Interrupted. Nothing that is there is touched before net, task and hardware have been accepted.
+    share) and Interrupted. Nothing that is there is touched before net, task and hardware have been accepted, and a new
+    run that cannot make its first step leaves no folder behind.
     """
     with processes(recipe.hardware.device) as here, stop_wanted() as wanted:
         folder = RunFolder(path)
@@ -57,16 +58,17 @@ def fit(
         run = _Run(recipe, source, folder, here, wanted, watch if here.leads else lambda event: None, goes_on)
         if resume:
             run.restore()
+            if here.leads:
+                folder.write_recipe(recipe)  # which may leave out bad files now
         elif here.leads:
             RunFolder.create(path, overwrite).write_recipe(recipe)
-        run.complete(command)
+        run.complete(command, new=not resume)
         here.wait()  # until the folder is whole for all
 
 
 def judged(description: Description) -> Split:
     """Return the split that judges a net: test, or where it is empty validation, or the training split itself."""
-    held: tuple[Split, ...] = ("test", "validation", "train")
-    return next(split for split in held if description.splits.get(split))
+    return next(split for split in JUDGES if description.splits.get(split))
 
 
 class _Run:
@@ -93,6 +95,8 @@ class _Run:
         self.recipe, self.source, self.folder, self.here, self.watch = recipe, source, folder, here, watch
         self.description = source.description
         self.model = model.build(recipe, self.description)
+        if getattr(self.model.task, "STEERS", False) and recipe.net.start is None:
+            raise UserError(f"task {recipe.task.name}: goes on with a trained net, and none is named; type: --from RUN")
         if goes_on:
             self.description = folder.read_description()
         elif told := fine_tuning.begin(self.model, recipe, self.description):
@@ -102,7 +106,8 @@ class _Run:
         validation = self.feed("validation") if splits.get("validation") else None
         if validation is None and training.patience is not None:
             raise UserError("training.patience: needs a validation split, and there is none; add --data.validation 0.1")
-        train = self.feed("train")
+        practice = getattr(self.model.task, "practice", None)
+        train = self.feed("train", source=None if practice is None else practice(source))
         prepare = getattr(self.model.net, "prepare", None)
         if prepare is not None and recipe.net.start is None and not goes_on:
             prepare(next(iter(train.walk()))[self.model.judge.input].cpu())
@@ -118,9 +123,9 @@ class _Run:
             )
         )
 
-    def feed(self, split: Split, numbers: Precision | None = None) -> Feed:
-        data = self.recipe.data
-        return Feed(self.source, split, numbers or self.precision, data.workers, data.memory_gb, self.here)
+    def feed(self, split: Split, numbers: Precision | None = None, source: Source | None = None) -> Feed:
+        data, source = self.recipe.data, source or self.source
+        return Feed(source, split, numbers or self.precision, data.workers, data.memory_gb, self.here)
 
     def restore(self) -> None:
         """Go on from the last checkpoint, on as many threads: sums over another number round otherwise."""
@@ -128,16 +133,23 @@ class _Run:
             torch.set_num_threads(self.folder.read_environment().threads)
         self.loop.restore()
 
-    def complete(self, command: str) -> None:
-        """Train to the end, judge the net, and write what is left to write."""
+    def complete(self, command: str, *, new: bool) -> None:
+        """Train to the end, judge the net, and write what is left to write; a `new` run without a step is deleted."""
         if self.here.leads:
             self.folder.write_description(self.description)
+            if (listing := getattr(self.source, "listing", None)) is not None:
+                self.folder.write_listing(listing)
             self.folder.write_environment(self.environment(command))
             self.folder.truncate_metrics(self.loop.state.step)
             if self.snapshots is not None:
                 self.snapshots.forget_after(self.loop.state.step)
         self.watch(self.started())
-        self.loop.run()
+        try:
+            self.loop.run()
+        except UserError:
+            if new and self.here.leads and self.loop.state.step == 0:
+                self.folder.remove()
+            raise
         split = judged(self.source.description)
         gathered = evaluation.statistics(self.model, self.feed(split, self.precision.exact()))
         if self.here.leads:

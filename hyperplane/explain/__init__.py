@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from hyperplane import data
 from hyperplane.data import Encoded
+from hyperplane.data.blocks import vocabulary
 from hyperplane.errors import UserError
-from hyperplane.explain import attention, film, worked
+from hyperplane.explain import attention, film, masks, text, worked
 from hyperplane.explain.gallery import Drawn, draw
 from hyperplane.explain.images import Drawing, Gallery, LeftOut, Watch
 from hyperplane.explain.levels import GRID
@@ -37,17 +41,25 @@ def explain(
 
     Nets of two inputs are drawn on their plane, of one input along it, with a film of their training where the run kept
     one; nets that sort images by their filters, maps and samples, transformers by their attention as well; all others,
-    and these too where that takes little, on a slice through three samples of the training data. Arguments: the run
-    folder; pictures, or folders of them, to explain instead, for a net that sorts images; whether to write each figure
-    as PNG as well as SVG; who is told of what is drawn and of what is left out. Raises UserError for a folder that
-    holds no finished run, for pictures that cannot be read, and for nets whose slice needs data that are gone.
+    and these too where that takes little, on a slice through three samples of the training data. Nets of pixels are
+    drawn by their errors, and by what each loss pulls at. Arguments: the run folder; pictures, or folders of them, to
+    explain instead, for a net that sorts images, or a text file for a language model; whether to write each figure as
+    PNG as well as SVG; who is told of what is drawn and of what is left out. Raises UserError for a folder that holds
+    no finished run, for pictures that cannot be read, and for nets whose slice needs data that are gone.
     """
     subject = load(path)
     if subject.description.kind == "text":
-        raise UserError(
-            f"{path}: holds a language model, which has no picture yet; to see what it learned type: "
-            f"hyperplane generate {path}"
-        )
+        return _explain_text(subject, pictures, png, watch)
+    if not subject.labels:
+        return _unlabelled(subject, bool(pictures), png)
+    if subject.description.target == "mask_BHW":
+        if pictures:
+            named = " ".join(shlex.quote(str(picture)) for picture in pictures[:3])
+            raise UserError(
+                f"{path}: holds a net of pixels, whose errors are drawn of its own data; for what it makes of pictures "
+                f"type: hyperplane predict {shlex.quote(str(path))} {named}"
+            )
+        return _write(subject, "", None, masks.draw(subject, watch), png)
     vision = Vision.of(subject)
     if pictures:
         encoded = _read(subject, vision, pictures)
@@ -61,11 +73,43 @@ def explain(
     return _write(subject, "walk", gallery.walk, drawn, png)
 
 
+@torch.inference_mode()
+def _explain_text(subject: Subject, files: Sequence[Path], png: bool, watch: Watch) -> list[Path]:
+    """Draw what a language model makes of the text that judged it, or of the end of a text file that is given."""
+    watch(Drawing("the text"))
+    if len(files) > 1:
+        raise UserError(f"explain: found {len(files)} files for a language model, expected one text; name one of them")
+    if not files:
+        return _write(subject, "", None, text.draw(subject), png)
+    encoded = data.encode(list(files), subject.description)
+    batch = next(encoded.batches(1, None))
+    token_T = batch["token_BT"][0, : int(batch["length_B"][0])]
+    if len(token_T) < 2:
+        raise UserError(f"{files[0]}: has one token, expected two or more, since each is foretold by those before it")
+    known = vocabulary.read(subject.description.encoding)
+    given = text.Text(token_T.to(next(subject.model.parameters()).device), known, files[0].name)
+    drawn = {f"given-{name}": one for name, one in text.draw(subject, given).items()}
+    return _write(subject, "", None, drawn, png, added=True)
+
+
 def write_worked(folder: Path, png: bool = False) -> list[Path]:
     """Draw the lecture's worked figures into a folder, which is made where it is not there, and return the files."""
     with atomic.explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return [file for name, figure in worked.figures().items() for file in _save(figure, folder / name, png)]
+
+
+def _unlabelled(subject: Subject, pictures: bool, png: bool) -> list[Path]:
+    """Draw what a net that learned without labels attends to; raises UserError where there is nothing to be drawn."""
+    drawn = {} if pictures else attention.draw(subject)
+    if not drawn:
+        path = subject.folder.path
+        raise UserError(
+            f"{path}: holds a net that learned without labels, whose outputs mean nothing by themselves, expected one "
+            f"that sorts images; its report shows its features, and to teach it classes type: hyperplane train FOLDER "
+            f"--from {path}"
+        )
+    return _write(subject, "", None, drawn, png)
 
 
 def _slice(subject: Subject, watch: Watch) -> dict[str, Drawn]:

@@ -124,17 +124,18 @@ def _samples(subject: Subject, net: ViT) -> Samples | None:
         net(torch.zeros(1, *described.shapes[described.input]).to(net.pos_embed))
     affordable = int(min(max(OPERATIONS // max(1, counter.get_total_flops()), LEAST_AVERAGED), AVERAGED))
     batch = subject.source.batch(split, range(min(10 * affordable, described.splits[split])))
-    label_N = batch[described.target].numpy()
+    label_N = batch[described.target].numpy() if described.classes else np.zeros(len(batch), np.int64)
     earlier_N = np.array([np.sum(label_N[:n] == label_N[n]) for n in range(len(label_N))])
     chosen = torch.from_numpy(np.argsort(earlier_N, kind="stable")[:affordable])
     image_BCHW = batch[described.input][chosen].to(net.pos_embed)
     with torch.no_grad():
         logit_BK = torch.cat([net(part) for part in image_BCHW.split(PIECE)]).cpu()
     said_B = (logit_BK[:, 0] > 0).long() if logit_BK.shape[1] == 1 else logit_BK.argmax(1)
+    answers = described.classes and subject.labels
     names = []
     for index, said in zip(chosen.tolist(), said_B.tolist(), strict=True):
         truth = int(label_N[index]) if described.classes else 0
-        right = not described.classes or truth == said
+        right = not answers or truth == said
         name = described.classes[truth] if described.classes else ""
         names.append(name if right else f"{name}, taken for {described.classes[said]}")
     mean_C, std_C = (np.asarray(described.encoding[name]) for name in ("mean", "std"))

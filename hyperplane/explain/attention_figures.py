@@ -73,20 +73,20 @@ def together(rows: Sequence[tuple[np.ndarray, str, Sequence[np.ndarray]]]) -> Fi
         return figure
 
 
-def distances(distance_LN: np.ndarray, alike: float) -> Figure:
-    """Draw how far each head looks, layer by layer, in pixels, and how far one would that looks at all alike."""
+def distances(distance_LN: np.ndarray, alike: float, unit: str = "pixels", all_of_them: str = "all patches") -> Figure:
+    """Draw how far each head looks, layer by layer, in a unit, and how far one would that looks at all alike."""
     with house.style():
         figure = drawing.new(WIDTH, 3.5)
         ax = figure.add_subplot()
         layer_LN = np.repeat(np.arange(1, len(distance_LN) + 1)[:, None], distance_LN.shape[1], axis=1)
         spread_N = np.linspace(-0.16, 0.16, distance_LN.shape[1]) if distance_LN.shape[1] > 1 else np.zeros(1)
-        ax.axhline(alike, color=SOFT, linestyle=(0, (4, 3)), linewidth=1.2, label="all patches alike")
+        ax.axhline(alike, color=SOFT, linestyle=(0, (4, 3)), linewidth=1.2, label=f"{all_of_them} alike")
         ax.plot(
             layer_LN[:, 0], distance_LN.mean(axis=1), color=BLUE, linewidth=1.4, alpha=0.5, label="mean of the heads"
         )
         ax.plot(layer_LN + spread_N, distance_LN, "o", color=BLUE, markersize=5, alpha=0.75, mew=0)
         ax.plot([], [], "o", color=BLUE, markersize=5, mew=0, label="a head")
-        ax.set(xlabel="layer", ylabel="distance of attention (pixels)", xlim=(0.5, len(distance_LN) + 0.5))
+        ax.set(xlabel="layer", ylabel=f"distance of attention ({unit})", xlim=(0.5, len(distance_LN) + 0.5))
         ax.set_ylim(0, 1.08 * max(alike, float(distance_LN.max())))
         ax.xaxis.set_major_locator(house.few_ticks(12, whole=True))
         ax.grid(False, axis="x")

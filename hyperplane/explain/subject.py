@@ -50,6 +50,11 @@ class Subject:
     model: Model
     source: Source | None
 
+    @property
+    def labels(self) -> bool:
+        """Return whether the net learned from labels, so that its outputs mean what they say."""
+        return getattr(self.model.task, "LABELS", True)
+
 
 @dataclass(frozen=True)
 class View:
@@ -81,7 +86,8 @@ def load(path: str | Path) -> Subject:
     Raises UserError for a folder that is none, unfinished, damaged, newer than this version, or holding a pickle.
     """
     held = trained.load(path)
-    return Subject(held.folder, held.recipe, held.description, held.model, _source(held.recipe, held.description))
+    source = _source(held.folder, held.recipe, held.description)
+    return Subject(held.folder, held.recipe, held.description, held.model, source)
 
 
 def view(subject: Subject) -> View:
@@ -111,10 +117,10 @@ def renewed(subject: Subject, seen: View) -> View:
     return _view(subject, seen.direction_ED, seen.origin_D, seen.plane, seen.where)
 
 
-def _source(recipe: Recipe, description: Description) -> Source | None:
+def _source(folder: RunFolder, recipe: Recipe, description: Description) -> Source | None:
     """Return the data trained on, or None where they are gone or not as they were."""
     try:
-        source = fine_tuning.opened(recipe, description)
+        source = fine_tuning.reopened(folder, recipe, description)
     except UserError:
         return None
     same = source.description.hashes == description.hashes and source.description.shapes == description.shapes

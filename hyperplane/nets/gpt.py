@@ -9,7 +9,7 @@ and logits that a tanh keeps below `soft_cap` (arXiv:2408.00118). Embeddings of 
 arXiv:2501.16975) spare the layers what a look into a table can say. What differs from GPT-2 in training: dropout is 0
 unless asked for, and never acts on the attention's weights.
 
-Shape suffixes: B batch, T tokens (of keys: S), D features, K tokens of the vocabulary.
+Shape suffixes: B batch, T tokens (of keys: S), D features, H heads, K tokens of the vocabulary.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hyperplane.errors import UserError
-from hyperplane.nets.blocks.attention import Cache, Layer, Nonlinearity, Norm, rotation
+from hyperplane.nets.blocks.attention import Cache, Layer, Nonlinearity, Norm, Rotation, rotation
 from hyperplane.nets.blocks.chance import Dropout
 from hyperplane.nets.blocks.published import Published, differ
 
@@ -109,6 +109,7 @@ class GPT(Published):
                 "0 or more; type: --net.layers 4 --net.soft-cap 15"
             )
         self.context, self.vocabulary, self.heads, self.soft_cap = shape[0], outputs, heads, soft_cap
+        self.tied = tied
         normalisation = partial(nn.LayerNorm, elementwise_affine=scales)
         self.wte = nn.Embedding(outputs, width)
         self.wpe = nn.Embedding(self.context, width) if positions == "learned" else None
@@ -160,6 +161,26 @@ class GPT(Published):
         of these tokens, `lookback` or more, where there are any; the tokens' places in their text (None: they begin
         it); and the attention's mask.
         """
+        x_BTD, turn = self._embedded(token_BT, before_BT, position_BT)
+        for number, layer in enumerate(self.h):
+            cache = None if caches is None else caches[number]
+            x_BTD = layer(x_BTD, rotation=turn, mask=mask, cache=cache)
+            if taps is not None:
+                taps[f"layer{number + 1}"] = x_BTD
+        return self.ln_f(x_BTD)
+
+    def attention(self, token_BT: Tensor) -> Iterator[Tensor]:
+        """Yield how much each token attends to each up to it, (B, H, T, T), layer by layer; every row sums to 1."""
+        x_BTD, turn = self._embedded(token_BT, None, None)
+        for layer in self.h:
+            assert isinstance(layer, Layer)
+            yield layer.maps(x_BTD, rotation=turn)
+            x_BTD = layer(x_BTD, rotation=turn)
+
+    def _embedded(
+        self, token_BT: Tensor, before_BT: Tensor | None, position_BT: Tensor | None
+    ) -> tuple[Tensor, Rotation | None]:
+        """Return what the first layer reads, (B, T, D), and how queries and keys are turned, if they are."""
         if token_BT.ndim != 2 or not 1 <= token_BT.shape[1] <= self.context or token_BT.is_floating_point():
             raise UserError(
                 f"net gpt: found {token_BT.dtype} of shape {tuple(token_BT.shape)}, expected whole numbers (B, T) with "
@@ -174,13 +195,7 @@ class GPT(Published):
         else:
             turn = (self.cos[where], self.sin[where])
             turn = turn if position_BT is None else (turn[0].unsqueeze(1), turn[1].unsqueeze(1))
-        x_BTD = self.dropout(self.norm_e(x_BTD))
-        for number, layer in enumerate(self.h):
-            cache = None if caches is None else caches[number]
-            x_BTD = layer(x_BTD, rotation=turn, mask=mask, cache=cache)
-            if taps is not None:
-                taps[f"layer{number + 1}"] = x_BTD
-        return self.ln_f(x_BTD)
+        return self.dropout(self.norm_e(x_BTD)), turn
 
     @property
     def lookback(self) -> int:
@@ -217,7 +232,11 @@ class GPT(Published):
         return [Cache(weight.new_empty(shape), weight.new_empty(shape)) for _ in self.h]
 
     def load_published(self, state_dict: Mapping[str, Tensor]) -> None:
-        """Load a published state dict, with or without `transformer.` before its keys.
+        """Load a published state dict; raises UserError that names what is missing, foreign or of another shape."""
+        self.load_state_dict(self.of_published(state_dict))
+
+    def of_published(self, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return a published state dict, with or without `transformer.` before its keys, under our own keys.
 
         Published linear maps are (inputs, outputs) and are transposed; `lm_head.weight`, where it is there, is the
         embedding again. Raises UserError that names what is missing, foreign or of another shape.
@@ -231,7 +250,7 @@ class GPT(Published):
         difference = differ(found, expected)
         if difference:
             raise UserError(f"the state dict {difference}; name the net that it was saved from (hyperplane list nets)")
-        self.load_state_dict({mine: _turned(mine, found[key]) for key, (mine, _) in own.items()})
+        return {mine: _turned(mine, found[key]) for key, (mine, _) in own.items()}
 
     def _initialise(self, layers: list[Layer], zero_init: bool) -> None:
         """Draw the weights: GPT-2's, or for `zero_init` each map by its inputs, and layers that add nothing."""

@@ -14,11 +14,10 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from hyperplane.errors import UserError
 from hyperplane.nets.blocks.activations import initialise
 from hyperplane.nets.blocks.images import expect_batch, expect_several, expect_shape
-from hyperplane.nets.blocks.published import Published, Weights
-from hyperplane.nets.blocks.residual import BasicBlock, Bottleneck, convolution
+from hyperplane.nets.blocks.published import Weights
+from hyperplane.nets.blocks.residual import Trunk, expect_stages
 
 # Columns: kind of block, blocks in each stage (table 1 of the paper), stem.
 VARIANTS: dict[str, dict] = {
@@ -49,7 +48,7 @@ PUBLISHED = {
 }
 
 
-class ResNet(Published):
+class ResNet(Trunk):
     """A stem, stages of residual blocks that halve the image and double the channels, a mean, and a linear layer."""
 
     ACCEPTS = ("image_BCHW",)
@@ -65,30 +64,12 @@ class ResNet(Published):
         stem: Literal["imagenet", "small"] = "imagenet",
     ) -> None:
         """Build it for images (C, H, W): `depths` blocks in each stage, the first of `width` channels."""
-        super().__init__()
-        if not depths or min(*depths, width) < 1:
-            raise UserError(
-                f"net resnet: found depths {list(depths)} and width {width}, expected each of them 1 or more; "
-                "type: --net.depths 2 2 2 2 --net.width 64"
-            )
-        large = stem == "imagenet"
-        self.least = (4 if large else 1) * 2 ** (len(depths) - 1)
-        self.channels = expect_shape("resnet", shape, self.least)
-        kind = BasicBlock if block == "basic" else Bottleneck
-        self.conv1 = convolution(self.channels, width, 7, 2) if large else convolution(self.channels, width, 3)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.maxpool = nn.MaxPool2d(3, 2, padding=1) if large else nn.Identity()
-        self.stages: list[str] = []
-        channels = width
-        for stage, depth in enumerate(depths):
-            blocks = []
-            for number in range(depth):
-                stride = 2 if stage > 0 and number == 0 else 1
-                blocks.append(kind(channels, width * 2**stage, stride, "projection"))
-                channels = kind.expansion * width * 2**stage
-            self.stages.append(f"layer{stage + 1}")
-            self.add_module(self.stages[-1], nn.Sequential(*blocks))
-        self.fc = nn.Linear(channels, outputs)
+        expect_stages("resnet", depths, width)
+        least = (4 if stem == "imagenet" else 1) * 2 ** (len(depths) - 1)
+        channels = expect_shape("resnet", shape, least)
+        super().__init__(channels, block=block, depths=depths, width=width, stem=stem)
+        self.channels, self.least = channels, least
+        self.fc = nn.Linear(self.widths[-1], outputs)
         initialise(self.fc, None)
 
     def forward(self, x: Tensor, taps: dict[str, Tensor] | None = None) -> Tensor:
@@ -96,12 +77,8 @@ class ResNet(Published):
         expect_batch("resnet", x, self.channels, self.least)
         if self.training:
             expect_several("resnet", x, self.least)
-        a_BCHW = self.bn1(self.conv1(x)).relu_()
-        seen = {"conv1": a_BCHW}
-        a_BCHW = self.maxpool(a_BCHW)
-        for stage in self.stages:
-            a_BCHW = seen[stage] = self.get_submodule(stage)(a_BCHW)
-        feature_BD = seen["features"] = a_BCHW.mean((2, 3))
+        seen = self.maps(x)
+        feature_BD = seen["features"] = seen[self.stages[-1]].mean((2, 3))
         if taps is not None:
             taps |= seen
         return self.fc(feature_BD)

@@ -4,7 +4,8 @@ Simonyan and Zisserman 2015, "Very deep convolutional networks for large-scale i
 table 1. State-dict keys and outputs are torchvision's, whose checkpoints load. What differs from the paper: an adaptive
 mean before the dense layers, so that images of other sizes can be read; configuration C, with 1×1 convolutions, is not
 here; and the `_bn` variants normalise after each convolution (Ioffe and Szegedy 2015, arXiv:1502.03167), which the
-paper could not.
+paper could not. The variants for small images normalise too, and end in one linear layer after a mean over the last
+map: an image of 32 pixels leaves one place there, so that the dense layers would read the same numbers 49 times.
 
 Shape suffixes: B batch, C channels, H and W pixels, D features, K outputs.
 """
@@ -22,7 +23,7 @@ from hyperplane.nets.blocks.images import expect_batch, expect_shape
 from hyperplane.nets.blocks.published import Published, Weights
 from hyperplane.nets.blocks.sequence import through
 
-# Columns: layers with weights (configurations A, B, D and E of the paper's table 1), batch normalisation.
+# Columns: layers with weights (configurations A, B, D and E of the paper's table 1), batch normalisation, head.
 VARIANTS: dict[str, dict] = {
     "vgg11": {"depth": 11},
     "vgg11_bn": {"depth": 11, "batch_norm": True},
@@ -32,6 +33,8 @@ VARIANTS: dict[str, dict] = {
     "vgg16_bn": {"depth": 16, "batch_norm": True},
     "vgg19": {"depth": 19},
     "vgg19_bn": {"depth": 19, "batch_norm": True},
+    "vgg11-small": {"depth": 11, "batch_norm": True, "head": "mean"},
+    "vgg16-small": {"depth": 16, "batch_norm": True, "head": "mean"},
 }
 EXAMPLE = {
     "shape": (3, 224, 224),
@@ -59,7 +62,7 @@ LEAST = 32
 
 
 class VGG(Published):
-    """Five stages of 3×3 convolutions, each ended by pooling, and three dense layers."""
+    """Five stages of 3×3 convolutions, each ended by pooling, and three dense layers, or a mean and one."""
 
     ACCEPTS = ("image_BCHW",)
 
@@ -73,11 +76,13 @@ class VGG(Published):
         width: int = 64,
         hidden: int = 4096,
         dropout: float = 0.5,
+        head: Literal["dense", "mean"] = "dense",
     ) -> None:
         """Build it for images (C, H, W).
 
-        `depth` counts the layers with weights; `width` is the first stage's channels, which double up to eightfold;
-        `hidden` the units of each hidden dense layer; `dropout` in [0, 1) acts after each.
+        `depth` counts the layers with weights, three dense ones among them; `width` is the first stage's channels,
+        which double up to eightfold; `hidden` the units of each hidden dense layer; `dropout` in [0, 1) acts after
+        each. With the head `mean` there is no hidden dense layer.
         """
         super().__init__()
         if min(width, hidden) < 1:
@@ -97,18 +102,20 @@ class VGG(Published):
                 channels = width * growth
                 self.named.append(f"conv{stage}_{number}")
             layers.append(nn.MaxPool2d(2))
-        self.named += ["dense1", "dense2"]
         self.features = nn.Sequential(*layers)
-        self.avgpool = nn.AdaptiveAvgPool2d(7)
-        self.classifier = nn.Sequential(
-            nn.Linear(channels * 7 * 7, hidden),
-            nn.ReLU(inplace=True),
-            Dropout(dropout),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(inplace=True),
-            Dropout(dropout),
-            nn.Linear(hidden, outputs),
-        )
+        dense: list[nn.Module] = []
+        if head == "dense":
+            self.named += ["dense1", "dense2"]
+            dense = [
+                nn.Linear(channels * 7 * 7, hidden),
+                nn.ReLU(inplace=True),
+                Dropout(dropout),
+                nn.Linear(hidden, hidden),
+                nn.ReLU(inplace=True),
+                Dropout(dropout),
+            ]
+        self.avgpool = nn.AdaptiveAvgPool2d(7 if dense else 1)
+        self.classifier = nn.Sequential(*dense, nn.Linear(hidden if dense else channels, outputs))
         for layer in (*self.features, *self.classifier):
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 initialise(layer, None if layer is self.classifier[-1] else "relu")

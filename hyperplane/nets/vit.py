@@ -21,12 +21,12 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from hyperplane.errors import UserError
 from hyperplane.nets.blocks.activations import initialise
 from hyperplane.nets.blocks.attention import Layer, Norm
 from hyperplane.nets.blocks.images import expect_batch, expect_several, expect_shape
+from hyperplane.nets.blocks.patches import Patches, Stem, resized
 from hyperplane.nets.blocks.published import Published, Weights
 
 TINY = {"width": 192, "depth": 12, "heads": 3}
@@ -54,7 +54,7 @@ VARIANTS: dict[str, dict] = {
     "vit_l_16": {**LARGE, "patch": 16},
     "vit_l_32": {**LARGE, "patch": 32},
     "vit_h_14": {**HUGE, "patch": 14},
-    "vit-small-28": {**COMPACT, "width": 128, "heads": 4, "patch": 4},
+    "vit-small-28": {**COMPACT, "width": 96, "heads": 3, "patch": 4},
     "vit-small-32": {**COMPACT, "patch": 4},
     "vit-small-64": {**COMPACT, "patch": 8},
 }
@@ -201,6 +201,25 @@ class ViT(Published):
             token_BTD = after[number] = layer(token_BTD)
         return [self.as_map(after[number], grid) for number in depths]
 
+    def visible(self, image_BCHW: Tensor, patch_BV: Tensor) -> Tensor:
+        """Return what the net says of each of these patches, (B, V, outputs), which are all that it sees of the images.
+
+        `patch_BV` are their positions, row by row from 0 (He et al. 2022, arXiv:2111.06377). Raises UserError where the
+        stem is convolutions, which see over a patch's edge.
+        """
+        if self.stem != "patch":
+            raise UserError(
+                "net vit.stem: found convolutions, which see over the edge of a patch that is to be hidden; "
+                "type: --net.stem patch"
+            )
+        token_BTD, _ = self.tokens(image_BCHW)
+        own = int(self.pool == "class")
+        shown_BVD = token_BTD.take_along_dim(patch_BV[:, :, None] + own, dim=1)
+        token_BTD = torch.cat([token_BTD[:, :own], shown_BVD], dim=1)
+        for layer in self.blocks:
+            token_BTD = layer(token_BTD)
+        return self.head(self.norm(token_BTD)[:, own:])
+
     def attention(self, image_BCHW: Tensor) -> Iterator[Tensor]:
         """Yield how much each token attends to each, (B, N, T, T), layer by layer; every row sums to 1."""
         token_BTD, _ = self.tokens(image_BCHW)
@@ -268,61 +287,6 @@ class ViT(Published):
                 nn.init.trunc_normal_(layer.weight, std=SPREAD)
                 nn.init.zeros_(layer.bias)
         initialise(self.head, None)
-
-
-class Patches(nn.Module):
-    """Every patch, as a vector, through one linear map: a convolution that moves by its own size."""
-
-    def __init__(self, channels: int, width: int, patch: int) -> None:
-        super().__init__()
-        self.proj = nn.Conv2d(channels, width, patch, patch)
-        initialise(self.proj, None)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, D, h, w)."""
-        return self.proj(x)
-
-
-class Stem(nn.Module):
-    """Convolutions 3×3, the first at every pixel and one for each halving, and then a linear map of each place.
-
-    As in Xiao et al. 2021 (arXiv:2106.14881), with GELU, and with one convolution more: small images need every pixel.
-    """
-
-    def __init__(self, channels: int, width: int, patch: int) -> None:
-        super().__init__()
-        halvings = patch.bit_length() - 1
-        if patch < 2 or patch != 2**halvings:
-            raise UserError(
-                f"net vit.patch: found {patch}, expected a power of 2 where the stem is convolutions; "
-                "type: --net.patch 4, or --net.stem patch"
-            )
-        self.patch = patch
-        layers: list[nn.Module] = []
-        for number in range(halvings + 1):
-            wider = max(8, width >> (halvings - number))
-            convolution = nn.Conv2d(channels, wider, 3, 1 if number == 0 else 2, padding=1, bias=False)
-            initialise(convolution, "relu")
-            layers += [convolution, nn.BatchNorm2d(wider), nn.GELU()]
-            channels = wider
-        self.convolutions = nn.Sequential(*layers)
-        self.proj = nn.Conv2d(channels, width, 1)
-        initialise(self.proj, None)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, D, h, w), of whole patches."""
-        height, width = (side // self.patch * self.patch for side in x.shape[2:])
-        return self.proj(self.convolutions(x[:, :, :height, :width]))
-
-
-def resized(position_1TD: Tensor, grid: tuple[int, int], new: tuple[int, int]) -> Tensor:
-    """Return positions of a grid of patches (h, w) interpolated to another, bicubic; a class token's stays as it is."""
-    if grid == new:
-        return position_1TD
-    first = position_1TD.shape[1] - math.prod(grid)
-    position_1Dhw = position_1TD[:, first:].transpose(1, 2).unflatten(2, grid)
-    new_1Dhw = F.interpolate(position_1Dhw, new, mode="bicubic", align_corners=False, antialias=True)
-    return torch.cat([position_1TD[:, :first], new_1Dhw.flatten(2).transpose(1, 2)], dim=1)
 
 
 def _renamed(key: str, table: Mapping[str, str], part: bool = False) -> str:

@@ -19,6 +19,7 @@ from hyperplane.engine.trained import Trained, load
 from hyperplane.engine.training import judged
 from hyperplane.errors import UserError
 from hyperplane.predict import cost, fast
+from hyperplane.predict.delineating import delineate, delineates
 from hyperplane.predict.fast import Number, Speed
 
 AT_ONCE = 256
@@ -69,11 +70,14 @@ def predict(
     bad: Callable[[UserError], None] | None = None,
     tell: Callable[[str], None] = lambda sentence: None,
 ) -> Iterator[Predicted]:
-    """Yield what the net says of each sample, in order.
+    """Yield what the net says of each sample, in order; of a net of pixels, how much of a picture each class covers.
 
     Arguments: which faster ways to the same outputs may be tried, and in which numbers (`predict.fast`); who is told of
     a sample that cannot be read, which is then left out (None: its UserError is raised); who is told of the way.
     """
+    if delineates(trained):
+        yield from (Predicted(one.name, one.said) for one in delineate(trained, encoded, bad=bad))
+        return
     model, place = trained.model, trained.precision
     shape = trained.description.shapes[trained.description.input]
     one = cost.look(model.net, shape, place) if len(encoded) > 1 else cost.Pass(0, 0)
@@ -81,7 +85,9 @@ def predict(
     net = None
     for batch in encoded.batches(one.at_once(place.device, AT_ONCE), bad):
         batch = place.place(batch)
-        if net is None:
+        if net is None and getattr(model.judge, "WRITES", False):
+            net = model.net
+        elif net is None:
             x = batch[trained.description.input]
             x = x if compiled else fast.enough(x, one.flops)
             if compiled:
@@ -111,7 +117,7 @@ def evaluate(
             f"{trained.folder.path}: holds imported weights and no data of its own; name labelled data: --data FOLDER"
         )
     if source is None:
-        opened = fine_tuning.opened(trained.recipe, trained.description, download=download)
+        opened = fine_tuning.reopened(trained.folder, trained.recipe, trained.description, download=download)
         if opened.description.hashes != trained.description.hashes:
             changed = sorted(
                 {f for f, h in opened.description.hashes.items() if trained.description.hashes.get(f) != h}
@@ -122,10 +128,10 @@ def evaluate(
                 f"name it to evaluate on it as it is now: --data {recipe.source}"
             )
     else:
-        side = (
-            trained.description.shapes[trained.description.input][-1] if trained.description.kind == "image" else None
-        )
-        whole = replace(recipe, source=source, format="auto", validation=0.0, test=0.0, size=side, options={})
+        resized = trained.description.kind == "image" and trained.description.target != "mask_BHW"
+        side = trained.description.shapes[trained.description.input][-1] if resized else None
+        taken = {"validation": 0.0, "test": 0.0, "labels_per_class": None}
+        whole = replace(recipe, source=source, format="auto", size=side, options={}, **taken)
         opened = data.open(whole, download=download).encoded_as(trained.description)
         if opened.description.hashes and opened.description.hashes == trained.description.hashes:
             return evaluate(trained, split, download=download)  # else it would be measured on what it was trained on

@@ -1,7 +1,7 @@
 """Published weights as a run folder: which net they are, how its images were read, and all that prediction needs.
 
 Nothing was trained here, so the folder has a net and a description of its data but no metrics. Prediction, explanation
-and export take it as they take any other.
+and export take it as they take any other. Language models are looked at in imported_text.py.
 
 Shape suffixes: C channels, H and W pixels, K classes.
 """
@@ -24,7 +24,7 @@ from hyperplane.data.blocks.files import Remote
 from hyperplane.engine import environment, model, precision
 from hyperplane.errors import UserError, nearest
 from hyperplane.nets.blocks.published import Difference, Published, Weights, differ
-from hyperplane.predict import foreign
+from hyperplane.predict import foreign, imported_text
 from hyperplane.recipe import DataRecipe, NetRecipe, Recipe, TaskRecipe
 from hyperplane.runs import report
 from hyperplane.runs.folder import RunFolder
@@ -39,8 +39,11 @@ class Imported:
 
     path: Path
     net: str
+    kind: str
+    """image or text: what it reads."""
     parameters: int
     classes: int
+    """That it tells apart; of a language model, the tokens that it knows."""
     sha256: str
     notes: tuple[str, ...]
     """What was found, assumed and done, one sentence each, for people."""
@@ -91,6 +94,14 @@ def import_weights(
     if not path.exists():
         path = _published_file(path, download)
     found = foreign.read(path)
+    if imported_text.is_text(found.tensors):
+        given = {"classes": classes, "size": size, "mean": mean or None, "std": std or None}
+        if unfit := next((name for name, value in given.items() if value is not None), None):
+            raise UserError(f"import --{unfit}: {path} is a language model, which reads no images; leave it out")
+        text = imported_text.look(path, found, net)
+        folder = RunFolder(out or Path("runs") / text.name)
+        folder.expect_free(overwrite)
+        return _written(folder, text.recipe, text.description, text.tensors, found.sha256, overwrite, command)
     known = _published().get(found.sha256[:8])
     fit = _fit(path, found.tensors, net, known)
     folder = RunFolder(out or Path("runs") / fit.name)
@@ -126,8 +137,23 @@ def import_weights(
         net=NetRecipe(fit.name, options),
     )
     with torch.device("meta"):
+        own = _under_own_keys(model.build(recipe, description).net, tensors)
+    return _written(folder, recipe, description, own, found.sha256, overwrite, command)
+
+
+def _written(
+    folder: RunFolder,
+    recipe: Recipe,
+    description: Description,
+    tensors: Mapping[str, Tensor],
+    sha256: str,
+    overwrite: bool,
+    command: str,
+) -> Imported:
+    """Write the run folder of a net with these tensors under its own keys."""
+    with torch.device("meta"):
         made = model.build(recipe, description)
-    expected, tensors = made.net.state_dict(), _under_own_keys(made.net, tensors)
+    expected = made.net.state_dict()
     made.net.load_state_dict({key: t.to(expected[key].dtype) for key, t in tensors.items()}, assign=True)
     folder = RunFolder.create(folder.path, overwrite)
     folder.write_recipe(recipe)
@@ -138,7 +164,9 @@ def import_weights(
     report.write(folder.path)
     folder.finish()
     parameters = sum(p.numel() for p in made.parameters())
-    return Imported(folder.path, fit.name, parameters, len(description.classes), found.sha256, description.notes)
+    name, kind = recipe.net.name or "", description.kind
+    says = made.judge.outputs if kind == "text" else len(description.classes)
+    return Imported(folder.path, name, kind, parameters, says, sha256, description.notes)
 
 
 def _expect_size(fit: Fit, size: int | None) -> None:

@@ -16,8 +16,14 @@ from hyperplane.recipe import SOLVERS, DataRecipe, NetRecipe, OptimizerRecipe, R
 
 STEPS = 2000
 """Least number of steps where the recipe leaves the epochs open."""
+TUNING_STEPS = 300
+"""The same for a net that begins with a run: only its head is new, the rest moves at a tenth of the rate, and the nets
+that one begins with are large, so that a step takes seconds."""
 EPOCHS = (10, 400)
 """Least and most epochs where the recipe leaves them open."""
+LEAST_BATCH = 8
+"""Samples of a step where the recipe leaves them open and there are so many: of one or two, batch normalisation learns
+nothing of the data."""
 
 
 def named(name: str) -> Recipe:
@@ -28,17 +34,22 @@ def named(name: str) -> Recipe:
     return getattr(discovery.load("recipes", entry.name), name)()
 
 
-def find(source: str, net: str | None = None) -> Recipe:
-    """Return the first recipe for a known set (and net), or an open one where there is none.
+def find(source: str, net: str | None = None, task: str | None = None) -> Recipe:
+    """Return the first recipe for a known set (and net, and task), or an open one where there is none.
 
-    Paths, and known sets without a recipe, have those of the set that their format calls typical, where it does.
+    One for the task wins over the first; it may leave the net to the run that it begins with. Paths, and known sets
+    without a recipe, have those of the set that their format calls typical, where it does.
     """
-    for recipe in () if os.path.exists(source) else _all():
-        if recipe.data.source == source and net in (None, recipe.net.name):
+    known = [] if os.path.exists(source) else [recipe for recipe in _all() if recipe.data.source == source]
+    for recipe in known if task is not None else ():
+        if recipe.task.name == task and (recipe.net.name is None or net in (None, recipe.net.name)):
+            return recipe
+    for recipe in known:
+        if net in (None, recipe.net.name) and _is_for(recipe, task):
             return recipe
     typical = _typical(source) if source else None
     if typical not in (None, source):
-        found = find(typical, net)
+        found = find(typical, net, task)
         return replace(found, data=replace(found.data, source=source))
     return Recipe(data=DataRecipe(source=source), net=NetRecipe(net))
 
@@ -74,9 +85,12 @@ def start(
 
         begun = fine_tuning.completed(NetRecipe(net, start=weights))
         net = begun.name
-    found = given or find(source or "", net)
+    found = given or find(source or "", net, task)
+    from_scratch = found.net.start is None
     if source is not None:
         found = replace(found, data=replace(found.data, source=source))
+    if task is not None and not needs_labels(task) and _may_lack_labels(found.data):
+        found = replace(found, data=replace(found.data, options={"labels": "optional", **found.data.options}))
     if net not in (None, found.net.name):
         found = replace(found, net=NetRecipe(net))
     if task not in (None, found.task.name):
@@ -86,19 +100,49 @@ def start(
     if begun is not None:
         from hyperplane.engine import fine_tuning
 
-        if found.net.start is None:
+        if from_scratch:
             found = replace(found, optimizer=fine_tuning.slowed(found.optimizer))
         found = replace(found, net=begun)
     return found
 
 
+def _is_for(recipe: Recipe, task: str | None) -> bool:
+    """Return whether a recipe is one for a task; None is any that needs labels, and all of them.
+
+    A recipe that leaves its task open is for the usual ones, which need labels.
+    """
+    named = recipe.task.name
+    if task is None:
+        return recipe.data.labels_per_class is None and (named is None or needs_labels(named))
+    return task == named or (named is None and needs_labels(task))
+
+
+def needs_labels(task: str) -> bool:
+    """Return whether a task learns from labels; raises UserError for one that there is not."""
+    return getattr(discovery.load("tasks", task).TASK, "LABELS", True)
+
+
+def _may_lack_labels(data: DataRecipe) -> bool:
+    """Return whether the format of the data has an option by which they may."""
+    from hyperplane import data as room
+
+    try:
+        format, _ = room.look(data)
+    except UserError:
+        return False  # what is wrong with it is said when it is opened
+    return "labels" in getattr(discovery.load("data", format), "OPTIONS", {})
+
+
 def complete(recipe: Recipe, description: Description) -> Recipe:
     """Return the recipe with everything that it left open chosen for data of this description.
 
-    Task: the one that fits. Net: that of the run which it begins with, else LeNet for images, GPT for text, an MLP
-    otherwise. Optimizer: `engine.choice.optimizer` has the rule; AdamW for a net that begins with a run, at a tenth of
-    its rate. Batch: 64, or 128 from 20,000 samples on, no more than an eighth of the samples. Epochs: at least 10 and
-    2,000 steps, at most 400 epochs. Raises UserError for an unknown net, task or option.
+    Task: the one that fits. Net: that of the run which it begins with, else the task's usual one, else U-Net for masks,
+    LeNet for other images, GPT for text, an MLP otherwise. Optimizer: the task's usual one, or
+    `engine.choice.optimizer` has the rule; AdamW for a net that begins with a run; such a net has a tenth of the rate.
+    Batch: 64, or 128 from 20,000 samples on, no more than an eighth of the samples, but no fewer than 8 (or all).
+    Epochs: at least 10, at most 400, and between them as many as make 2,000 steps, or 300 for a net that begins with a
+    run: it has its head alone to learn anew, and sees 19,200 samples so, in batches of 64, each of 500 about 40 times.
+    Raises UserError for an unknown net, task or option.
     """
     from hyperplane import nets, tasks
     from hyperplane.engine import choice, fine_tuning
@@ -113,13 +157,19 @@ def complete(recipe: Recipe, description: Description) -> Recipe:
     if task.name is None:
         task = replace(task, name=tasks.choose(description)[0])
     net = fine_tuning.completed(net)
-    if net.name is None:
-        net = replace(net, name={"image": "lenet", "text": "gpt"}.get(description.kind, "mlp"))
     task_type = discovery.load("tasks", task.name or "").TASK
+    if net.name is None and hasattr(task_type, "usual"):
+        usual: NetRecipe = task_type.usual(description)
+        net = replace(net, name=usual.name, options={**usual.options, **net.options})
+    if net.name is None:
+        usual_net = {"mask_BHW": "unet"}.get(description.target)
+        net = replace(net, name=usual_net or {"image": "lenet", "text": "gpt"}.get(description.kind, "mlp"))
     task = replace(task, options=nets.all_options(task_type, task.options, f"task {task.name}"))
     module = discovery.load("nets", net.name or "")
     given = {**module.VARIANTS.get(net.name, {}), **net.options}
     net = replace(net, options=nets.all_options(module.NET, given, f"net {net.name}"))
+    if optimizer.name is None and hasattr(task_type, "OPTIMIZER"):
+        optimizer = replace(optimizer, name=task_type.OPTIMIZER)
     if optimizer.name is None and net.start is not None:
         optimizer = replace(optimizer, name="adamw")
     if optimizer.name in SOLVERS and net.start is not None:
@@ -151,12 +201,13 @@ def complete(recipe: Recipe, description: Description) -> Recipe:
     if optimizer.weight_decay is None:
         optimizer = replace(optimizer, weight_decay=DECAY)
     if training.batch is None:
-        training = replace(training, batch=max(1, min(64 if samples < 20_000 else 128, samples // 8)))
+        training = replace(training, batch=max(LEAST_BATCH, min(64 if samples < 20_000 else 128, samples // 8)))
     training = replace(training, batch=min(training.batch or 1, samples))
     if training.epochs is None:
         assert training.batch is not None
         per_epoch = max(samples // training.batch, 1)
-        epochs = min(max(EPOCHS[0], -(-STEPS // per_epoch)), EPOCHS[1])
+        steps = STEPS if net.start is None else TUNING_STEPS
+        epochs = min(max(EPOCHS[0], -(-steps // per_epoch)), EPOCHS[1])
         training = replace(training, epochs=-(-training.steps // per_epoch) if training.steps else epochs)
     return replace(recipe, task=task, net=net, optimizer=optimizer, training=training)
 

@@ -164,14 +164,21 @@ def _paired(first: RunFolder, second: RunFolder) -> Paired:
     if reason:
         return dataclasses.replace(nothing, reason=reason)
     found = dataclasses.replace(nothing, samples=len(a["loss_B"]), loss=bootstrap(_difference(a, b, "loss_B")))
-    if "label_B" in a:
-        right_a, right_b = (s["probability_BK"].argmax(axis=1) == s["label_B"] for s in (a, b))
+    if "label_B" in a or "answer_BT" in a:
+        right_a, right_b = (_right(s) for s in (a, b))
         correct = bootstrap(right_b.astype(float) - right_a.astype(float))
         return dataclasses.replace(found, correct=correct, mcnemar=mcnemar(right_a, right_b))
     if "target_BT" in a:
         return found
     error_a, error_b = (((s["prediction_BK"] - s["value_BK"]).astype(float) ** 2).mean(axis=1) for s in (a, b))
     return dataclasses.replace(found, squared_error=bootstrap(error_b - error_a))
+
+
+def _right(statistics: dict[str, np.ndarray]) -> np.ndarray:
+    """Return which samples were answered rightly, (B,) bool."""
+    if "right_B" in statistics:
+        return statistics["right_B"].astype(bool)
+    return statistics["probability_BK"].argmax(axis=1) == statistics["label_B"]
 
 
 def _unlike(first: RunFolder, second: RunFolder, a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> str | None:
@@ -183,7 +190,12 @@ def _unlike(first: RunFolder, second: RunFolder, a: dict[str, np.ndarray], b: di
         return f"{second.name} was tested on other data than {first.name}: the hashes in data.json differ"
     if not told_a.hashes and _origin(first) != _origin(second):
         return f"{second.name} was tested on other data than {first.name}: the data of their recipes differ"
-    said = {"label_B": "probability_BK", "target_BT": "predicted_BT", "value_BK": "prediction_BK"}
+    said = {
+        "label_B": "probability_BK",
+        "target_BT": "predicted_BT",
+        "answer_BT": "right_B",
+        "value_BK": "prediction_BK",
+    }
     truth = next((name for name in said if name in a), "value_BK")
     needed = ("loss_B", truth, said[truth])
     for folder, statistics in ((first, a), (second, b)):

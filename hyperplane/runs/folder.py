@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -40,6 +41,7 @@ class RunFolder:
     recipe = property(lambda self: self.path / "recipe.json", doc="What was trained.")
     environment = property(lambda self: self.path / "environment.json", doc="Where and with what.")
     data = property(lambda self: self.path / "data.json", doc="What the data hold.")
+    listing = property(lambda self: self.path / "listing.json", doc="The files of each split, where they may break.")
     metrics = property(lambda self: self.path / "metrics.jsonl", doc="What happened, one record a line.")
     model = property(lambda self: self.path / "model.safetensors", doc="The weights that were kept.")
     plots = property(lambda self: self.path / "plots", doc="Figures, and pictures of the most wrong samples.")
@@ -92,6 +94,13 @@ class RunFolder:
             if not overwrite:
                 raise UserError(f"{path}: holds a run; to go on with it {self.resume}; to replace it add --overwrite")
 
+    def remove(self) -> None:
+        """Delete the run; where its folder may not go, as a link may not, that is left empty."""
+        with atomic.explained(self.path):
+            self._empty()
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
+
     def _empty(self) -> None:
         """Delete everything inside, manifest first and recipe last: cut short, it is still an unfinished run."""
         order = {self.manifest.name: 0, self.recipe.name: 2}
@@ -104,7 +113,7 @@ class RunFolder:
     def finish(self) -> None:
         """Write the manifest: the run is complete. Raises UserError where a piece is missing."""
         files = [self.recipe, self.data, self.environment, self.metrics, self.model]
-        files += [self.outcome] if self.outcome.is_file() else []
+        files += [file for file in (self.outcome, self.listing) if file.is_file()]
         files += sorted(self.evaluation().parent.glob("*.safetensors"))
         found = Manifest({file.relative_to(self.path).as_posix(): _sha256(file) for file in files})
         self._write(self.manifest, dataclasses.asdict(found))
@@ -192,6 +201,14 @@ class RunFolder:
     def write_description(self, description: Description) -> None:
         """Write what the data hold."""
         self._write(self.data, {"version": VERSION, **dataclasses.asdict(description)})
+
+    def read_listing(self) -> dict[str, tuple[tuple[str, int, int], ...]]:
+        """Return by split each file, its label and its size in bytes; raises UserError where it is not that."""
+        return parse(_load(self.listing), dict[str, tuple[tuple[str, int, int], ...]], str(self.listing))
+
+    def write_listing(self, listing: Mapping[Any, Any]) -> None:
+        """Write by split each file, its label and its size in bytes."""
+        atomic.write_text(self.listing, json.dumps(listing) + "\n", self.resume)
 
     def read_environment(self) -> Environment:
         """Return where and with what the run was trained; raises UserError where it is not that."""

@@ -14,12 +14,18 @@ from hyperplane.nets import check_options
 
 
 def choose(description: Description) -> tuple[str, str]:
-    """Return the name of the task that suits the data best, and why; raises UserError where none does."""
-    fits = {name: module.fits(description) for name, module in discovery.loaded("tasks").items()}
+    """Return the name of the task that suits the data best, and why; raises UserError where none does.
+
+    A task that needs no labels is not chosen: whoever wants that asks for it.
+    """
+    modules = discovery.loaded("tasks")
+    fits = {n: module.fits(description) for n, module in modules.items() if getattr(module.TASK, "LABELS", True)}
     name = max(fits, key=lambda n: fits[n].score)
     if fits[name].score == 0:
         reasons = "; ".join(f"{n}: {fit.reason}" for n, fit in fits.items())
-        raise UserError(f"task: none suits {description.name} ({reasons}); name one with --task")
+        raise UserError(
+            f"task: none suits {description.name} ({reasons}); name one with --task (hyperplane list tasks)"
+        )
     return name, fits[name].reason
 
 

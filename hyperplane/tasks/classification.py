@@ -26,6 +26,8 @@ BINS = 15
 
 def fits(description: Description) -> Sniff:
     """Return how well classification suits the data, and why."""
+    if description.target == "mask_BHW":
+        return Sniff(0.0, "the target is the class of every pixel, not of an image")
     if not description.classes:
         return Sniff(0.0, "the target is a number, not a class")
     return Sniff(1.0, f"the target is one of {len(description.classes)} classes")

@@ -132,10 +132,13 @@ DATA = [
     Case("no target column", "train animals.csv --name a", ("animals.csv", "--data.target")),
     Case("two columns of one name", "train bad.csv", ("bad.csv", "columns named 'a'"), csv("a,a,target\n" + ROWS)),
     Case(
-        "masks where classes were expected",
+        "a mask of another size",
         "train pairs",
-        ("pairs", "mask"),
-        lambda root: makers.class_folders(root / "pairs", {"images": 4, "masks": 4}),
+        ("images/00.png", "10 x 10", "masks/00.png", "9 x 9"),
+        lambda root: [
+            makers.class_folders(root / "pairs", {folder: 4}, size=(side, side))
+            for folder, side in (("images", 10), ("masks", 9))
+        ],
     ),
     Case("an unknown data set", "train digit", ("'digit'", "did you mean 'digits'?")),
     Case("data that are not there", "train nowhere.csv", ("'nowhere.csv'",)),
@@ -162,6 +165,11 @@ OPTIONS = [
         ("did you mean --task.label-smoothing?",),
     ),
     Case("a misspelt option of the data", "train points-region --data.sample 90", ("did you mean --data.samples?",)),
+    Case(
+        "what other verbs call their folder",
+        "train digits --out there",
+        ("--out", "did you mean --name and --runs?"),
+    ),
     Case("a room where its name was meant", "train digits --optimizer sgd", ("did you mean --optimizer.name?",)),
     Case("a text for a whole number", "train digits --epochs ten", ("--epochs", "'ten'", "a whole number")),
     Case(
@@ -231,9 +239,24 @@ OPTIONS = [
         ("optimizer.other_rate", "adamw has one rate", "--optimizer.name muon"),
     ),
     Case("the hardest of none", "train digits --training.hardest 0", ("training.hardest", "found 0", "(0, 1]")),
+    Case(
+        "one image a batch, where batch normalisation needs two",
+        "train pets --name p --net resnet18 --net.width 4 --data.size 32 --batch 1",
+        ("one image of 32 x 32 pixels", "--batch 2"),
+    ),
     Case("images that grow downwards", "train digits --name d --augment.sizes 16", ("augment.sizes", "16", "have 8")),
     Case(
         "a size of nothing", "train digits --augment.sizes 0", ("augment.sizes", "1 to 4096", "--augment.sizes 16 24")
+    ),
+    Case(
+        "images that shrink below the net's stride",
+        "train pets --name p --net resnet20 --augment.sizes 8 3",
+        ("augment.sizes: found 3 pixels", "4 or more", "leave 3 out of --augment.sizes"),
+    ),
+    Case(
+        "images that shrink for a net of one size",
+        "train pets --name p --net mlp --augment.sizes 5",
+        ("augment.sizes: found 5 pixels", "leave 5 out of --augment.sizes"),
     ),
     Case("views of points", "train points-region --augment.views mirrored", ("augment.views", "no images")),
     Case("views that are none", "train digits --augment.views many", ("--augment.views", "'many'", "mirrored")),

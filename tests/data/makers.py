@@ -64,3 +64,23 @@ def animals(path: Path, rows: int = 60) -> Path:
         lines.append(f"{2 if i % 2 else 4},{weight},{colour},{'bird' if i % 2 else 'cat'}")
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def image_and_mask(seed: int, height: int = 20, width: int = 20) -> tuple[np.ndarray, np.ndarray]:
+    """Return a picture of noise with a lighter line across, and the line, 0 and 255."""
+    mask = np.zeros((height, width), np.uint8)
+    mask[height // 2, :] = 255
+    mask[: height // 2 + 1, seed % width] = 255
+    picture = noise((height, width, 3), seed) // 2 + mask[:, :, None] // 3
+    return picture.astype(np.uint8), mask
+
+
+def mask_folders(root: Path, count: int = 12, image: str = "{:02d}.png", mask: str = "{:02d}.png", **size: int) -> Path:
+    """Write images/ and masks/, named as the patterns say."""
+    for k in range(count):
+        pixels, classes = image_and_mask(k, **size)
+        for folder, pattern, array in (("images", image, pixels), ("masks", mask, classes)):
+            file = root / folder / pattern.format(k)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(array).save(file)
+    return root

@@ -192,7 +192,10 @@ CASES: dict[str, tuple[Callable[[Path], DataRecipe], str]] = {
     "TIFF of strange numbers": (_picture("deep.tif", FLOAT_TIFF.getvalue()), r"deep\.tif: has pixels from -5 to 300"),
     "link to itself": (_link, r"loop\.png: (cannot be|does not)"),
     "link to nothing": (_gone, r"gone\.png: does not exist"),
-    "images and masks": (_folders("images", "masks"), r"look like image/mask pairs.*folder of its own"),
+    "images and masks read as classes": (
+        _folders("images", "masks", format="folder"),
+        r"these look like images with masks; .*folder of its own",
+    ),
     "one class folder": (_folders("cat"), r"has one class only, 'cat'"),
     "pictures without class folders": (_flat, r"holds no class folders of pictures to train on"),
     "class that is never trained on": (

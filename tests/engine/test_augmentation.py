@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from hyperplane import api
 from hyperplane.contracts import Batch, Description
-from hyperplane.engine.augmentation import Augmentation, flipped, shifted, shrunk, turned, with_hole
+from hyperplane.engine.augmentation import (
+    Augmentation,
+    flipped,
+    lit,
+    quarter_turned,
+    shifted,
+    shrunk,
+    turned,
+    with_hole,
+)
 from hyperplane.engine.chance import generator
 from hyperplane.errors import UserError
 from hyperplane.recipe import AugmentRecipe
@@ -110,3 +121,43 @@ def test_trains_digits_with_it(tmp_path) -> None:
     runs = [api.train("digits", runs=tmp_path, name=name, changes=changes) for name in ("first", "second")]
     assert runs[0].metrics["accuracy"].value > 0.8
     assert (tmp_path / "first/model.safetensors").read_bytes() == (tmp_path / "second/model.safetensors").read_bytes()
+
+
+def test_a_mask_is_moved_with_its_image() -> None:
+    image_BCHW = torch.randint(2, (64, 1, 12, 12), generator=chance()).float()
+    described_mask = replace(
+        described(1, 12, 12), shapes={"image_BCHW": (1, 12, 12), "mask_BHW": (12, 12)}, target="mask_BHW"
+    )
+    recipe = AugmentRecipe(flip=True, quarter=True, shift=3)
+    augment = Augmentation(recipe, "image_BCHW", described_mask, seed=0)
+    batch = Batch({"image_BCHW": image_BCHW, "mask_BHW": image_BCHW[:, 0].long()}, torch.arange(64))
+    seen = augment(batch, chance(), 0, 0.0)
+    assert torch.equal(seen["image_BCHW"][:, 0].long(), seen["mask_BHW"]) and seen["mask_BHW"].dtype == torch.int64
+    assert not torch.equal(seen["mask_BHW"], batch["mask_BHW"])
+    turned_too = Augmentation(replace(recipe, rotate=45.0, zoom=0.2, sizes=(6,)), "image_BCHW", described_mask, seed=0)
+    seen = turned_too(batch, chance(), 0, 0.9)
+    alike = (seen["image_BCHW"][:, 0].round().long() == seen["mask_BHW"]).double().mean()
+    assert 0.85 < alike and set(seen["mask_BHW"].unique().tolist()) == {0, 1}
+    assert turned_too(batch, chance(), 0, 0.0)["mask_BHW"].shape == (64, 6, 6)
+    marked = Batch({"image_BCHW": image_BCHW, "mask_BHW": torch.full((64, 12, 12), 255)}, torch.arange(64))
+    assert (augment(marked, chance(), 0, 0.0)["mask_BHW"] == 255).all()
+
+
+def test_quarter_turns_are_all_four_and_of_oblongs_two() -> None:
+    square, oblong = torch.randn(1, 2, 5, 5), torch.randn(1, 2, 5, 7)
+    turned_BCHW = quarter_turned(square.expand(400, -1, -1, -1), chance())
+    counts = [int((turned_BCHW == square.rot90(k, (2, 3))).flatten(1).all(1).sum()) for k in range(4)]
+    assert sum(counts) == 400 and min(counts) > 60
+    turned_BCHW = quarter_turned(oblong.expand(400, -1, -1, -1), chance())
+    counts = [int((turned_BCHW == oblong.rot90(k, (2, 3))).flatten(1).all(1).sum()) for k in (0, 2)]
+    assert sum(counts) == 400 and min(counts) > 140
+
+
+def test_light_changes_an_image_as_a_whole_within_its_range() -> None:
+    image_BCHW = torch.randn(300, 2, 4, 4, generator=chance())
+    lit_BCHW = lit(image_BCHW, 0.5, 0.2, chance())
+    scale_B = (lit_BCHW[:, 0, 0, 0] - lit_BCHW[:, 1, 2, 1]) / (image_BCHW[:, 0, 0, 0] - image_BCHW[:, 1, 2, 1])
+    added_B = lit_BCHW[:, 0, 0, 0] - scale_B * image_BCHW[:, 0, 0, 0]
+    assert 0.79 < scale_B.min() < 0.85 and 1.15 < scale_B.max() < 1.21
+    assert -0.51 < added_B.min() < -0.4 and 0.4 < added_B.max() < 0.51
+    torch.testing.assert_close(image_BCHW * scale_B[:, None, None, None] + added_B[:, None, None, None], lit_BCHW)

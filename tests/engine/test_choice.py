@@ -48,6 +48,21 @@ def chosen(data: Description, net: NetRecipe | None = None, **rooms: Any) -> str
     return completed(data, net, **rooms).optimizer.name
 
 
+@pytest.mark.parametrize(("samples", "batch"), [(3, 3), (8, 8), (10, 8), (63, 8), (100, 12), (1000, 64), (20_000, 128)])
+def test_the_batch_is_an_eighth_of_the_samples_but_never_a_few(samples: int, batch: int) -> None:
+    assert completed(described(samples, classes=2), NetRecipe("mlp")).training.batch == batch
+
+
+@pytest.mark.parametrize(
+    ("samples", "scratch", "tuned"), [(24, 400, 100), (500, 250, 38), (6400, 20, 10), (60_000, 10, 10)]
+)
+def test_a_net_that_begins_with_a_run_takes_fewer_steps(samples: int, scratch: int, tuned: int) -> None:
+    begun = NetRecipe("mlp", start="runs/other", start_sha256="0" * 64)
+    data = described(samples, classes=2)
+    assert completed(data, NetRecipe("mlp")).training.epochs == scratch
+    assert completed(data, begun).training.epochs == tuned
+
+
 def test_a_perceptron_that_classifies_is_fitted_by_newton():
     assert chosen(described(100, classes=2), LINE) == chosen(described(100, classes=5), LINE) == "newton"
     assert chosen(described(100, classes=2), SMALL) == chosen(described(100, classes=2)) == "adamw"

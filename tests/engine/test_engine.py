@@ -18,7 +18,7 @@ from hyperplane.nets.blocks.chance import Dropout
 from hyperplane.recipe import HardwareRecipe, OptimizerRecipe, ScheduleRecipe
 
 
-@pytest.mark.parametrize("name", ["constant", "cosine", "one-cycle"])
+@pytest.mark.parametrize("name", ["constant", "cosine", "one-cycle", "trapezoid"])
 @pytest.mark.parametrize("warmup", [0.0, 0.25, 1.0])
 def test_schedules_rise_then_fall_within_bounds(name, warmup):
     schedule = ScheduleRecipe(name, warmup=warmup, final=0.1)
@@ -125,7 +125,7 @@ def test_wide_convolutions_are_computed_in_bfloat16_where_the_cpu_can(monkeypatc
 @pytest.mark.parametrize("able", [True, False])
 def test_wide_attention_is_computed_in_bfloat16_where_the_cpu_can(monkeypatch, able):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": able})
-    wide, narrow = (SelfAttention(width, 2, causal=False) for width in (128, 126))
+    wide, narrow = (SelfAttention(width, 2, causal=False) for width in (96, 94))
     assert precision.choose(HardwareRecipe(device="cpu"), wide).dtype is (torch.bfloat16 if able else torch.float32)
     assert precision.choose(HardwareRecipe(device="cpu"), narrow).dtype is torch.float32
 

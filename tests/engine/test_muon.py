@@ -15,7 +15,7 @@ from hyperplane.engine.optimizers import load_state_tensors, state_tensors
 @pytest.mark.parametrize("shape", [(8, 8), (5, 40), (60, 7)])
 def test_singular_values_come_out_near_1_in_the_same_directions(shape: tuple[int, int]) -> None:
     matrix_RC = torch.randn(*shape, generator=torch.Generator().manual_seed(0)) * 1e-3
-    made_RC = orthogonal(matrix_RC)
+    made_RC = orthogonal(matrix_RC[None])[0]
     value_S = torch.linalg.svdvals(made_RC)
     assert 0.6 < value_S.min() and value_S.max() < 1.25
     left_RS, _, right_SC = torch.linalg.svd(matrix_RC, full_matrices=False)
@@ -24,7 +24,7 @@ def test_singular_values_come_out_near_1_in_the_same_directions(shape: tuple[int
 
 
 def test_a_gradient_of_zeros_moves_nothing() -> None:
-    assert torch.equal(orthogonal(torch.zeros(3, 4)), torch.zeros(3, 4))
+    assert torch.equal(orthogonal(torch.zeros(1, 3, 4)), torch.zeros(1, 3, 4))
 
 
 def test_takes_matrices_but_the_last_layer() -> None:
@@ -32,6 +32,38 @@ def test_takes_matrices_but_the_last_layer() -> None:
     hidden, others = split(net)
     assert [tuple(p.shape) for p in hidden] == [(4, 1, 3, 3), (8, 16)]
     assert len(others) == 6
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_last_layer_that_is_the_embedding_leaves_all_linear_maps_hidden(tied: bool) -> None:
+    net = nets.build("gpt", (8,), 7, {"layers": 2, "width": 16, "heads": 2, "tied": tied})
+    hidden, others = split(net)
+    assert sum(p.numel() for p in hidden) == 2 * 12 * 16**2
+    assert len([p for p in others if p.ndim == 2]) == (2 if tied else 3)
+
+
+def test_matrices_of_one_shape_move_as_each_alone_and_others_as_adamw_moves_them() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 2))
+    optimizer = Muon(net, 0.1, 0.01, 0.9)
+    hidden, others = split(net)
+    before, known = [p.detach().clone() for p in hidden], [nn.Parameter(p.detach().clone()) for p in others]
+    usual = torch.optim.AdamW(known, 0.01, weight_decay=0.0)
+    for _ in range(3):
+        net(torch.randn(9, 6)).square().sum().backward()
+        for one, other in zip(known, others, strict=True):
+            assert other.grad is not None
+            one.grad = other.grad.clone()
+        first, gradients = usual.state == {}, [p.grad for p in hidden]
+        optimizer.step()
+        usual.step()
+        optimizer.zero_grad()
+        if first:
+            for old, new, gradient in zip(before, hidden, gradients, strict=True):
+                assert gradient is not None
+                torch.testing.assert_close(old - new.detach(), 0.1 * orthogonal(1.9 * gradient[None])[0])
+    for one, other in zip(known, others, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_every_net_has_its_weights_in_one_of_both() -> None:

@@ -15,7 +15,16 @@ from hyperplane.cli import main
 from hyperplane.lecture import claims, running
 from hyperplane.lecture.budget import Budget
 from hyperplane.lecture.commands import typed
-from hyperplane.lecture.experiments import animals, depth, logistic, neighbours, perceptrons, surface, training
+from hyperplane.lecture.experiments import (
+    animals,
+    depth,
+    language,
+    logistic,
+    neighbours,
+    perceptrons,
+    surface,
+    training,
+)
 from hyperplane.lecture.findings import Skipped, verdict
 from hyperplane.lecture.folder import LectureFolder, code, key
 from hyperplane.recipe import DataRecipe, NetRecipe, OptimizerRecipe, Recipe, TrainingRecipe
@@ -32,13 +41,15 @@ NEEDS = {
     "pooling.table": "mnist",
     "residual.depth": "fashion-mnist",
     "animals.decide": "tiny-imagenet-20",
+    "language.words": "tiny-shakespeare",
+    "language.corpus": "tiny-shakespeare",
 }
 """The data that an experiment needs, beside those which come with the package."""
 
 
 @pytest.fixture
-def small_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stand-in for tiny-imagenet-20: twenty classes of noise."""
+def small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand-ins for tiny-imagenet-20, twenty classes of noise, and for Shakespeare's plays."""
     chance = np.random.default_rng(0)
     for part, count in (("train", 3), ("val", 2)):
         for name in (*animals.ANIMALS, *animals.OTHERS):
@@ -46,11 +57,13 @@ def small_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             place.mkdir(parents=True)
             for i in range(count):
                 Image.fromarray(chance.integers(0, 256, (16, 16, 3), np.uint8)).save(place / f"{i}.png")
+    (plays := tmp_path / "plays.txt").write_text("".join(chance.choice(list("ROMEO: What is The"), 3000)))
+    monkeypatch.setattr(language, "DATA", str(plays))
     monkeypatch.setenv("HYPERPLANE_DATA", str(tmp_path / "data"))
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("mnist.")])
-@pytest.mark.usefixtures("plain_runs", "small_pictures")
+@pytest.mark.usefixtures("plain_runs", "small_data")
 def test_an_experiment_finds_something_of_each_of_its_claims(name: str, folder: LectureFolder) -> None:
     budget = Budget(name, "least", folder)
     outcome = running.load(name)(budget)

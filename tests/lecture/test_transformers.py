@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from hyperplane.lecture.experiments import language
 from hyperplane.lecture.experiments.transformers import again, hidden, hidden_in_head, rank_correlation
 from hyperplane.nets.blocks.attention import SelfAttention
 
@@ -25,3 +26,12 @@ def test_rank_correlation_is_of_the_order_alone() -> None:
 
 def test_symbols_that_come_again() -> None:
     assert again(torch.tensor([[3, 1, 3, 2], [0, 1, 2, 3]])).tolist() == [[True, False, True, False], [False] * 4]
+
+
+def test_what_is_asked_for_is_the_symbol_behind_the_mark() -> None:
+    row_BT, answer_B, distance_B = language.rows(500, torch.Generator().manual_seed(0))
+    for row_T, answer, distance in zip(row_BT.tolist(), answer_B.tolist(), distance_B.tolist(), strict=True):
+        assert row_T[-1] == language.LETTERS + 1 and row_T.count(language.LETTERS) == 1
+        assert row_T[row_T.index(language.LETTERS) + 1] == answer < language.LETTERS
+        assert language.SPAN - 1 - distance == row_T.index(language.LETTERS) + 1
+    assert set(distance_B.tolist()) == set(range(2, language.SPAN - 1))

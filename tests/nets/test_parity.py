@@ -86,6 +86,18 @@ def test_published_numbers_of_parameters(name: str) -> None:
     assert count(on_meta(name)) == COUNTS[name]
 
 
+@pytest.mark.parametrize(("depth", "weights"), [(11, 9_231_114), (16, 14_728_266)])
+def test_vgg_for_small_images_is_its_convolutions_and_one_linear_layer(depth: int, weights: int) -> None:
+    small, large = on_meta(f"vgg{depth}-small", (3, 32, 32), 10), on_meta(f"vgg{depth}_bn").state_dict()
+    assert count(small) == weights
+    held = {key: tensor.shape for key, tensor in small.state_dict().items() if key.startswith("features.")}
+    assert held == {key: tensor.shape for key, tensor in large.items() if key.startswith("features.")}
+    assert small.classifier[0].weight.shape == (10, 512)  # pyright: ignore
+    taps: dict[str, torch.Tensor] = {}
+    assert small(torch.empty(2, 3, 32, 32, device="meta"), taps).shape == (2, 10)
+    assert taps["conv5_1"].shape == (2, 512, 2, 2) and "dense1" not in taps
+
+
 @pytest.mark.parametrize("depth", CIFAR)
 def test_residual_and_plain_nets_have_as_many_parameters_as_the_paper_says(depth: int) -> None:
     n = (depth - 2) // 6

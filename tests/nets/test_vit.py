@@ -16,7 +16,8 @@ from hyperplane.engine.muon import split
 from hyperplane.errors import UserError
 from hyperplane.nets.blocks.attention import Layer
 from hyperplane.nets.blocks.chance import StochasticDepth
-from hyperplane.nets.vit import OLDER, TORCHVISION, ViT, _renamed, resized
+from hyperplane.nets.blocks.patches import resized
+from hyperplane.nets.vit import OLDER, TORCHVISION, ViT, _renamed
 
 
 def small(shape: tuple[int, ...] = (3, 16, 16), seed: int = 0, **options: Any) -> ViT:

@@ -15,7 +15,9 @@ from hyperplane.cli import main
 from hyperplane.data.blocks import vocabulary
 from hyperplane.engine.chance import seeded
 from hyperplane.errors import UserError
-from hyperplane.predict.generate import Sampling, _Writer, follow, generate, picker, stream
+from hyperplane.predict.generate import _Writer, generate, stream
+from hyperplane.predict.sampling import Sampling, picker
+from hyperplane.tasks.blocks.writing import follow
 
 VERSE = "Shall I compare thee to a summer's day?\nThou art more lovely and more temperate:\n" * 12
 PROMPTS = ["Thou", "Shall I com", "m", "", "Thou art more lovely and"]
@@ -92,13 +94,13 @@ def test_many_are_as_one_with_seeds_that_count_on(run):
 
 def test_what_is_streamed_is_what_is_returned_and_ends_before_a_stop(run):
     text = run.generate("Thou", temperature=0, tokens=40)
-    pieces = list(stream(run.trained, "Thou", Sampling(40, 0)))
+    pieces = [one.text for one in stream(run.trained, "Thou", Sampling(40, 0))]
     assert "".join(pieces) == text and len(text) == 40 and sum(map(bool, pieces)) > 30
     stop = text[10:13]
     how = Sampling(40, 0, stop=("never", stop))
     (written,) = generate(run.trained, ["Thou"], how)
     assert written.text == text[: text.index(stop)] and written.stopped
-    assert "".join(stream(run.trained, "Thou", how)) == written.text
+    assert "".join(one.text for one in stream(run.trained, "Thou", how)) == written.text
 
 
 def test_a_stop_that_only_begins_is_given_back():
@@ -164,11 +166,6 @@ def test_another_net_writes_nothing(tmp_path):
     )
     with pytest.raises(UserError, match="expected a language model"):
         made.generate("a")
-
-
-def test_a_run_is_explained_elsewhere(run):
-    with pytest.raises(UserError, match="hyperplane generate"):
-        run.explain()
 
 
 def test_the_same_recipe_gives_the_same_net(run, tmp_path: Path):

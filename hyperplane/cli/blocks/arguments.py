@@ -41,10 +41,13 @@ def _one_line(boxed: str, verb: str, arguments: list[str]) -> str:
     if unknown and unknown[1].startswith("-"):
         typed = unknown[1].partition("=")[0]
         near = [name for name in near if name == f"{typed}.name"] or near  # --optimizer sgd means its name
+        near = [" and ".join(_MEANT[verb, typed])] if (verb, typed) in _MEANT else near
     hint = f"did you mean {near[0]}? " if near else ""
     return f"{verb}: {_in_our_words(message, arguments)}; {hint}type: hyperplane {verb} --help"
 
 
+_MEANT = {("train", "--out"): ["--name", "--runs"]}
+"""Of a verb and an option that others have, its own for the same."""
 _OPTION = r"--[a-z][\w.-]*"
 _WRONG = {
     r"Error parsing (\S+): no type matching (\S+) could be instantiated from \[(.*?)\]\.": "{3}, expected {kind}",

@@ -66,9 +66,11 @@ class TrainingScreen:
         data, recipe, say = event.description, event.recipe, self.console.print
         self.metric = event.metrics[0]
         splits = ", ".join(f"{length:,} {name}" for name, length in data.splits.items())
-        what = f"{len(data.classes)} classes" if data.classes else f"predicting {', '.join(data.target_names)}"
+        what = f"predicting {', '.join(data.target_names)}" if data.target_names else "no labels"
+        what = f"{len(data.classes)} classes" if data.classes else what
         self.writes = data.kind == "text"
-        what = "predicting the next token" if self.writes else what
+        if self.writes:
+            what = "predicting the next token" if data.target == "target_BT" else "answering prompts"
         optimizer, training = recipe.optimizer, recipe.training
         say(str(event.path), style="bold")
         say(f"  data      {data.name} ({data.format}): {splits}; {what}")

@@ -82,6 +82,11 @@ class ArraySource:
         }
         return replace(self, description=description, splits=splits)
 
+    @property
+    def train_labels(self) -> np.ndarray:
+        """Return the label of each training sample."""
+        return self.splits["train"].label_N
+
     def sample_name(self, split: Split, index: int) -> str:
         """Return the sample's file and its position in it, from 0."""
         held = self.splits[split]

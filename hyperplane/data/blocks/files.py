@@ -58,8 +58,12 @@ def locate(known_name: str, known: Known, complete: Callable[[Path], bool], down
     for folder in folders:
         if folder.is_dir() and complete(folder):
             return folder
+    looked = " and ".join(name(folder) for folder in folders)
+    if not known.remotes:
+        raise UserError(
+            f"{known_name}: its files are not in {looked}, and nothing fetches them; put them there by hand"
+        )
     if not download:
-        looked = " and ".join(name(folder) for folder in folders)
         raise UserError(f"{known_name}: its files are not in {looked}; add --download to fetch them")
     for remote in known.remotes:
         fetch(remote, folders[-1])

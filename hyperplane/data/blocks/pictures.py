@@ -60,7 +60,7 @@ def is_picture(path: Path) -> bool:
 
 def read_header(place: Place) -> Header:
     """Return size and colour without decoding; raises UserError where it is no picture, or too large a one."""
-    with _opened(place) as image:
+    with opened(place) as image:
         turned = _orientation(image) in (5, 6, 7, 8)
         width, height = image.size[::-1] if turned else image.size
         return Header(width, height, _is_grey(image))
@@ -68,7 +68,7 @@ def read_header(place: Place) -> Header:
 
 def frames(place: Place) -> int:
     """Return how many pictures a file holds, of which the first is read; raises UserError where it is no picture."""
-    with _opened(place) as image:
+    with opened(place) as image:
         return getattr(image, "n_frames", 1)
 
 
@@ -78,11 +78,18 @@ def read(place: Place, channels: int, size: tuple[int, int], middle: float = 1.0
     Raises UserError where it cannot be decoded whole.
     """
     height, width = size
-    with _opened(place) as image:
+    with opened(place) as image:
         if image.format == "JPEG":
             image.draft(None, (2 * max(size), 2 * max(size)))
         planes = _as_planes(ImageOps.exif_transpose(image), "L" if channels == 1 else "RGB", place)
         return _stacked([fit(plane, width, height, middle=middle) for plane in planes], channels, _white(planes))
+
+
+def read_whole(place: Place, channels: int) -> np.ndarray:
+    """Return a picture at its own size as float32 (C, H, W) in [0, 1]; raises UserError as `read` does."""
+    with opened(place) as image:
+        planes = _as_planes(ImageOps.exif_transpose(image), "L" if channels == 1 else "RGB", place)
+        return _stacked(planes, channels, _white(planes))
 
 
 def average(place: Place, channels: int, side: int) -> np.ndarray:
@@ -90,7 +97,7 @@ def average(place: Place, channels: int, side: int) -> np.ndarray:
 
     Raises UserError where the picture cannot be decoded whole.
     """
-    with _opened(place) as image:
+    with opened(place) as image:
         planes = _as_planes(ImageOps.exif_transpose(image), "L" if channels == 1 else "RGB", place)
         means = [fit(plane.convert("F"), side, side, Image.Resampling.BOX) for plane in planes]  # 8 bits would round
         return _stacked(means, channels, _white(planes))
@@ -110,7 +117,7 @@ def convert(level_CHW: np.ndarray, shape: tuple[int, ...], middle: float = 1.0) 
 
 def show(place: Place) -> Image.Image:
     """Return a picture as a person sees it, grey or RGB at 8 bits, at its own size."""
-    with _opened(place) as image:
+    with opened(place) as image:
         planes = _as_planes(ImageOps.exif_transpose(image), "L" if _is_grey(image) else "RGB", place)
         if planes[0].mode == "F":
             return Image.fromarray(np.uint8(np.clip(np.asarray(planes[0]) * 255 + 0.5, 0, 255)))
@@ -119,7 +126,7 @@ def show(place: Place) -> Image.Image:
 
 def decode_fully(place: Place) -> None:
     """Decode every pixel of a picture; raises UserError where it cannot be."""
-    with _opened(place) as image:
+    with opened(place) as image:
         _as_planes(image, "RGB", place)
 
 
@@ -149,7 +156,7 @@ def encode(inputs: Sequence[Path] | bytes, description: Description) -> Encoded:
     `inputs`: picture files and folders of them, or the bytes of one picture. Raises UserError where there is none;
     reading raises it for a file that is no picture.
     """
-    places, names, notes = _gather(inputs)
+    places, names, notes = gather(inputs)
     shape, how = description.shapes[description.input], description.encoding
 
     def read_some(first: int, last: int) -> Batch:
@@ -159,7 +166,11 @@ def encode(inputs: Sequence[Path] | bytes, description: Description) -> Encoded:
     return Encoded(tuple(names), tuple(notes), read_some, lambda index: show(places[index]))
 
 
-def _gather(inputs: Sequence[Path] | bytes) -> tuple[list[Place], list[str], list[str]]:
+def gather(inputs: Sequence[Path] | bytes) -> tuple[list[Place], list[str], list[str]]:
+    """Return the pictures among files and folders, or one from standard input, their names, and notes.
+
+    Raises UserError where there is none.
+    """
     if isinstance(inputs, bytes):
         if not inputs:
             raise UserError(
@@ -185,7 +196,7 @@ def _gather(inputs: Sequence[Path] | bytes) -> tuple[list[Place], list[str], lis
 
 
 @contextmanager
-def _opened(place: Place) -> Iterator[Image.Image]:
+def opened(place: Place) -> Iterator[Image.Image]:
     """Open a picture and turn whatever goes wrong with it, then or later, into a UserError that names it."""
     where = place if isinstance(place, Path) else "standard input"
     try:

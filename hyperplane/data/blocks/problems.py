@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +56,13 @@ def quote(value: Any) -> str:
 
 def some(values: Iterable[Any], most: int = 5) -> str:
     """Return the first few values, quoted, and how many there are beyond them."""
-    values = list(values)
-    more = f" and {len(values) - most} more" if len(values) > most else ""
-    return ", ".join(quote(value) for value in values[:most]) + more
+    return listed([quote(value) for value in values], most)
+
+
+def listed(words: Sequence[str], most: int = 5) -> str:
+    """Return the first few words, and how many there are beyond them."""
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + more
 
 
 def one_line(error: BaseException) -> str:

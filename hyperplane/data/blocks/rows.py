@@ -102,6 +102,8 @@ def source(table: Table, recipe: DataRecipe, labels: Labels, chosen: dict[str, A
         target_N = torch.zeros(len(table), 1, dtype=torch.float64)  # float32 is too coarse for years or prices
         target_N[target.row_N, 0] = torch.from_numpy(target.value_N)
     name_of_target = "label_B" if target.classes else "value_BK"
+    label_N: dict[Split, np.ndarray] = {part: target.value_N[which_N] for part, which_N in parts.items()}
+    untested = splits.untested(label_N, target.classes) if target.classes else ()
     description = Description(
         name=labels.name,
         format=labels.format,
@@ -117,7 +119,7 @@ def source(table: Table, recipe: DataRecipe, labels: Labels, chosen: dict[str, A
         target_std=() if target.classes else (float(train_N.std()) or 1.0,),
         encoding=encoding,
         hashes=labels.hashes,
-        notes=(*plan.notes, *labels.notes),
+        notes=(*plan.notes, *untested, *labels.notes),
     )
     held: dict[Split, Tensor] = {part: torch.from_numpy(row_N[part]) for part in row_N}
     return RowSource(description, torch.from_numpy(feature_ND), target_N, held, table)

@@ -7,12 +7,12 @@ its share in every split, and every class keeps at least one sample to train on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from hyperplane.contracts import Split
-from hyperplane.data.blocks.problems import Refusal
+from hyperplane.contracts import JUDGES, Split
+from hyperplane.data.blocks.problems import Refusal, listed, quote
 from hyperplane.errors import UserError
 from hyperplane.recipe import DataRecipe
 
@@ -41,10 +41,10 @@ def split(recipe: DataRecipe, count: int, label_N: np.ndarray | None, where: str
     splits: dict[Split, np.ndarray] = {part: np.sort(np.concatenate(held)) for part, held in parts.items()}
     for part, share in shares.items():
         if share > 0 and not taken[part]:
+            kinds = "" if label_N is None else f" in {len(groups)} {'class' if len(groups) == 1 else 'classes'}"
             raise Refusal(
                 where,
-                f"has {count} samples in {len(groups)} {'class' if len(groups) == 1 else 'classes'}, "
-                f"too few for a {part} split of {share:g}",
+                f"has {count} samples{kinds}, too few for a {part} split of {share:g}",
                 f"add samples, or type --data.{part} 0",
             )
     return splits
@@ -53,6 +53,21 @@ def split(recipe: DataRecipe, count: int, label_N: np.ndarray | None, where: str
 def class_counts(label_N: np.ndarray, classes: Sequence[str]) -> tuple[int, ...]:
     """Return how many of a split's samples each class has; `label_N` are positions in `classes`."""
     return tuple(np.bincount(label_N, minlength=len(classes)).tolist())
+
+
+def untested(label_N: Mapping[Split, np.ndarray], classes: Sequence[str]) -> tuple[str, ...]:
+    """Return a note that names the classes which the split that judges a net lacks, or none where it holds them all.
+
+    `label_N` are positions in `classes`, by split.
+    """
+    judge: Split = next(part for part in JUDGES if len(label_N[part]))
+    trained, judged = class_counts(label_N["train"], classes), class_counts(label_N[judge], classes)
+    missing = [
+        f"{quote(name)} ({count:,} sample{'s' * (count != 1)})"
+        for name, count, held in zip(classes, trained, judged, strict=True)
+        if not held
+    ]
+    return (f"Trained on and never tested: {listed(missing)}.",) if missing else ()
 
 
 def check_shares(recipe: DataRecipe) -> None:

@@ -11,7 +11,9 @@ import codecs
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -90,6 +92,54 @@ def choose(kind: Kind | None, text: str, trains: str, size: int) -> Vocabulary:
     return _of_bytes() if kind == "byte" else _of_pieces(_learned(trains, size))
 
 
+def published(folder: Path) -> tuple[Vocabulary, tuple[Path, ...]]:
+    """Return the byte-level vocabulary that lies in a folder, and its files: tokenizer.json, or vocab.json, merges.txt.
+
+    Raises UserError where there is none, or it is of another kind or damaged.
+    """
+    whole, parts = folder / "tokenizer.json", (folder / "vocab.json", folder / "merges.txt")
+    files = (whole,) if whole.is_file() else parts
+    if absent := [file.name for file in files if not file.is_file()]:
+        raise UserError(
+            f"{folder}: has no {' and no '.join(absent)}, expected the vocabulary beside the weights; put there "
+            "tokenizer.json, or vocab.json and merges.txt"
+        )
+    try:
+        if whole.is_file():
+            tokenizer = json.loads(whole.read_text("utf-8"))
+        else:
+            known = json.loads(parts[0].read_text("utf-8"))
+            lines = [
+                line for line in parts[1].read_text("utf-8").splitlines() if line and not line.startswith("#version")
+            ]
+            tokenizer = {**_empty(), "added_tokens": []}
+            tokenizer["model"] |= {"vocab": known, "merges": [line.split(" ") for line in lines]}
+        numbers = sorted({*tokenizer["model"]["vocab"].values(), *(t["id"] for t in tokenizer["added_tokens"])})
+        if tokenizer["model"]["type"] != "BPE" or "ByteLevel" not in json.dumps(tokenizer["pre_tokenizer"]):
+            raise ValueError("no byte-level BPE")
+        if numbers != list(range(len(numbers))):
+            raise ValueError("its tokens are not numbered from 0 on")
+        made = _of_pieces(tokenizer)
+        made.encode("a")
+    except UserError:
+        raise
+    except Exception as error:  # the library raises nothing narrower for what it cannot read
+        told = " ".join(str(error).split())[:80]
+        raise UserError(f"{files[0]}: holds no vocabulary that is read here ({told}); copy it again") from error
+    return made, files
+
+
+def _empty() -> dict[str, Any]:
+    """Return the JSON of a byte-level tokenizer that knows nothing."""
+    library = _library()
+    made = library.Tokenizer(library.models.BPE())
+    made.pre_tokenizer, made.decoder = (
+        library.pre_tokenizers.ByteLevel(add_prefix_space=False),
+        library.decoders.ByteLevel(),
+    )
+    return json.loads(made.to_str())
+
+
 def _of_characters(characters: str) -> Vocabulary:
     point_K = _points(characters)
 
@@ -130,21 +180,21 @@ def _of_pieces(tokenizer: dict[str, Any]) -> Vocabulary:
         for piece, _ in sorted(known.items(), key=lambda item: item[1])
     )
 
+    @cache
+    def made() -> Any:
+        return _library().Tokenizer.from_str(json.dumps(tokenizer))
+
     def encode(text: str) -> np.ndarray:
-        made = _library().Tokenizer.from_str(json.dumps(tokenizer))
-        return np.array(made.encode(text, add_special_tokens=False).ids, np.int64)
+        return np.array(made().encode(text, add_special_tokens=False).ids, np.int64)
 
     return Vocabulary("bpe", pieces, encode, {"vocabulary": "bpe", "tokenizer": tokenizer})
 
 
 def _learned(text: str, size: int) -> dict[str, Any]:
     library = _library()
-    byte_level = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made = library.Tokenizer(library.models.BPE())
-    made.pre_tokenizer, made.decoder = byte_level, library.decoders.ByteLevel()
-    trainer = library.trainers.BpeTrainer(
-        vocab_size=size, initial_alphabet=sorted(byte_level.alphabet()), show_progress=False
-    )
+    made = library.Tokenizer.from_str(json.dumps(_empty()))
+    letters = sorted(library.pre_tokenizers.ByteLevel.alphabet())
+    trainer = library.trainers.BpeTrainer(vocab_size=size, initial_alphabet=letters, show_progress=False)
     made.train_from_iterator((text[start : start + CHUNK] for start in range(0, len(text), CHUNK)), trainer)
     return json.loads(made.to_str())
 

@@ -38,7 +38,7 @@ class LeastSquares:
         assert recipe.optimizer.restarts is not None and recipe.training.epochs is not None, "completed before"
         self.flat, self.most = Flat(model.net), recipe.training.epochs
         residuals, jacobian = jacobians.of(model, self.flat, batch)
-        self.learned = len(batch) * model.task.outputs
+        self.learned = len(batch) * model.judge.outputs
         if recipe.optimizer.weight_decay:
             residuals, jacobian = _penalised(residuals, jacobian, self.flat, recipe.optimizer.weight_decay)
         shape = batch[model.judge.input].shape[1:]
@@ -69,7 +69,7 @@ class LeastSquares:
                 f"type: --optimizer.restarts {most}, or --optimizer.name l-bfgs"
             )
         assert recipe.training.batch is not None, "completed before: it is the whole split"
-        residuals = recipe.training.batch * model.task.outputs
+        residuals = recipe.training.batch * model.judge.outputs
         if (held := 8 * residuals * weights) > MOST_BYTES:
             raise UserError(
                 f"optimizer.name: levenberg-marquardt found {residuals:,} numbers to learn by {weights:,} weights, "

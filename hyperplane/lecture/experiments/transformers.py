@@ -21,7 +21,8 @@ from hyperplane.lecture.budget import Budget
 from hyperplane.lecture.commands import typed
 from hyperplane.lecture.findings import Finding, Outcome, Picture, Spread, Table
 from hyperplane.nets.blocks.attention import MLP, Layer, SelfAttention
-from hyperplane.nets.vit import Patches, ViT
+from hyperplane.nets.blocks.patches import Patches
+from hyperplane.nets.vit import ViT
 from hyperplane.recipe import DataRecipe, NetRecipe, OptimizerRecipe, Recipe, ScheduleRecipe, TrainingRecipe
 
 ROUNDING = 1e-5

@@ -55,6 +55,11 @@ class Cache:
         self.value_BHSd[:, :, start : self.length] = value_BHTd
         return self.key_BHSd[:, :, : self.length], self.value_BHSd[:, :, : self.length]
 
+    def repeated(self, copies: int) -> Cache:
+        """Return a cache that holds every text so many times, side by side."""
+        key_BHSd, value_BHSd = (t.repeat_interleave(copies, dim=0) for t in (self.key_BHSd, self.value_BHSd))
+        return Cache(key_BHSd, value_BHSd, self.length)
+
 
 class SelfAttention(nn.Module):
     """Every token looks at every token, or where it is causal at itself and those before it, with several heads."""

@@ -3,7 +3,7 @@
 He, Zhang, Ren and Sun 2016, "Deep residual learning for image recognition" (arXiv:1512.03385). Where F changes the
 shape, the shortcut does too: by a 1×1 convolution (the paper's option B, `projection`) or without weights, by leaving
 out every second pixel and adding channels of zeros (option A, `padding`). A block without its shortcut (`none`) is the
-paper's plain counterpart. Submodules have torchvision's names.
+paper's plain counterpart. A `Trunk` is all of the net before its last layer. Submodules have torchvision's names.
 
 Shape suffixes: B batch, C channels, H and W pixels.
 """
@@ -15,9 +15,14 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hyperplane.errors import UserError
 from hyperplane.nets.blocks.activations import initialise
+from hyperplane.nets.blocks.published import Published
 
 Shortcut = Literal["projection", "padding", "none"]
+Stem = Literal["imagenet", "small", "half", "quarter"]
+"""A 7×7 convolution that moves by two pixels and pooling after it; a 3×3 that keeps every pixel; or a 7×7 that moves by
+two pixels, or by four."""
 
 
 def convolution(channels: int, width: int, kernel: int, stride: int = 1) -> nn.Conv2d:
@@ -75,6 +80,59 @@ class Bottleneck(nn.Module):
         if self.bypassed:
             y_BCHW += x if self.downsample is None else self.downsample(x)
         return y_BCHW.relu_()
+
+
+class Trunk(Published):
+    """A stem, and stages of residual blocks that halve the image and double the channels."""
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        block: Literal["basic", "bottleneck"],
+        depths: tuple[int, ...],
+        width: int,
+        stem: Stem,
+        shortcut: Shortcut = "projection",
+    ) -> None:
+        """Build it for images of so many channels: `depths` blocks in each stage, the first of `width` channels."""
+        super().__init__()
+        kernel, stride = {"imagenet": (7, 2), "small": (3, 1), "half": (7, 2), "quarter": (7, 4)}[stem]
+        self.conv1 = convolution(channels, width, kernel, stride)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.maxpool = nn.MaxPool2d(3, 2, padding=1) if stem == "imagenet" else nn.Identity()
+        kind = BasicBlock if block == "basic" else Bottleneck
+        self.stages: list[str] = []
+        self.widths: list[int] = []
+        """Channels of each stage's map."""
+        channels = width
+        for stage, depth in enumerate(depths):
+            blocks = []
+            for number in range(depth):
+                stride = 2 if stage > 0 and number == 0 else 1
+                blocks.append(kind(channels, width * 2**stage, stride, shortcut))
+                channels = kind.expansion * width * 2**stage
+            self.stages.append(f"layer{stage + 1}")
+            self.widths.append(channels)
+            self.add_module(self.stages[-1], nn.Sequential(*blocks))
+
+    def maps(self, image_BCHW: Tensor) -> dict[str, Tensor]:
+        """Return the stem's map `conv1`, before any pooling, and each stage's, `layer1`, ..., finest first."""
+        a_BCHW = self.bn1(self.conv1(image_BCHW)).relu_()
+        seen = {"conv1": a_BCHW}
+        a_BCHW = self.maxpool(a_BCHW)
+        for stage in self.stages:
+            a_BCHW = seen[stage] = self.get_submodule(stage)(a_BCHW)
+        return seen
+
+
+def expect_stages(net: str, depths: tuple[int, ...], width: int) -> None:
+    """Raise UserError unless there is a stage, and each of them has a block and a channel."""
+    if not depths or min(*depths, width) < 1:
+        raise UserError(
+            f"net {net}: found depths {list(depths)} and width {width}, expected each of them 1 or more; "
+            f"type: --net.depths {' '.join(['2'] * max(1, len(depths)))} --net.width 64"
+        )
 
 
 class PaddedShortcut(nn.Module):

@@ -202,6 +202,26 @@ def per_class(label_B: np.ndarray, predicted_B: np.ndarray, classes: Sequence[st
     return figure
 
 
+def right_by(value_B: np.ndarray, right_B: np.ndarray, name: str) -> Figure:
+    """Draw the share of right answers among the samples of each value; both (B,), values whole, `name` says what of."""
+    with style():
+        figure = _figure(3.6)
+        ax = figure.add_subplot()
+        value_K = np.unique(value_B)
+        share_K = np.array([right_B[value_B == value].mean() for value in value_K])
+        ax.bar(range(len(value_K)), share_K, 0.72, color=BLUE)
+        for k, value in enumerate(value_K) if len(value_K) <= MOST_BARS else ():
+            told = f"{100 * share_K[k]:.0f}\nof {np.count_nonzero(value_B == value):,}"
+            ax.annotate(told, (k, share_K[k]), (0, 3), textcoords="offset points", ha="center", fontsize=9)
+        every = -(-len(value_K) // MOST_BARS)
+        ax.set_xticks(range(0, len(value_K), max(1, every)), [f"{value}" for value in value_K[:: max(1, every)]])
+        ax.set(xlim=(-0.6, max(2, len(value_K)) - 0.4), ylim=(0, 1.2), yticks=[0, 0.25, 0.5, 0.75, 1], xlabel=name)
+        ax.yaxis.set_major_formatter(percent)
+        ax.grid(False, axis="x")
+        ax.set_title("Right answers")
+    return figure
+
+
 def by_context(loss_T: np.ndarray) -> Figure:
     """Draw the mean loss (T,), in nats, of tokens with 1 to T tokens before them."""
     with style():

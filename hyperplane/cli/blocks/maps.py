@@ -1,0 +1,114 @@
+"""What a net of pixels made of pictures, as files: masks, one line for each picture, and the network of one."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hyperplane.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+    from hyperplane.predict.delineating import Delineated
+
+FOLDER = Path("predicted")
+"""Where masks are written to where no folder is named."""
+
+
+class Maps:
+    """Writes what was made of each picture into a folder, and says so in a line."""
+
+    def __init__(self, folder: Path, classes: tuple[str, ...], as_json: bool) -> None:
+        """Make the folder; raises UserError where that cannot be."""
+        self.folder, self.classes, self.as_json = folder, classes, as_json
+        self.taken: set[str] = set()
+        from hyperplane.runs import atomic
+
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"{folder}: is a file, expected a folder for the masks; name another with --to")
+        with atomic.explained(folder, "name another folder with --to"):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, one: Delineated) -> str:
+        """Write mask, probability and uncertainty as PNG, and return the line.
+
+        The mask of two classes is black and white, that of more holds the number of each pixel's class.
+        """
+        stem = self._free(Path(one.name).stem)
+        white = 255 if len(self.classes) == 2 else 1
+        pictures = {"mask": white * one.class_HW, "probability": one.probability_HW, "uncertainty": one.uncertainty_HW}
+        files = {kind: self._save(picture, self.folder / f"{stem}-{kind}.png") for kind, picture in pictures.items()}
+        if self.as_json:
+            return json.dumps({"sample": one.name, **one.said, **{kind: str(file) for kind, file in files.items()}})
+        shares = [f"{name} {one.said[name]:.1%}" for name in self.classes[1:]]
+        pieces = one.said["pieces"]
+        return "\t".join([one.name, *shares, f"{pieces} piece{'s' * (pieces != 1)}", str(files["mask"])])
+
+    def _save(self, picture_HW: np.ndarray, file: Path) -> Path:
+        from PIL import Image
+
+        from hyperplane.runs import atomic
+
+        held = io.BytesIO()
+        Image.fromarray(picture_HW).save(held, "PNG")
+        atomic.write_bytes(file, held.getvalue())
+        return file
+
+    def _free(self, stem: str) -> str:
+        """Return a name that no other picture of this call has."""
+        name, number = stem, 2
+        while name in self.taken:
+            name, number = f"{stem}-{number}", number + 1
+        self.taken.add(name)
+        return name
+
+
+class Network:
+    """Writes the network of lines that a mask shows."""
+
+    def __init__(self, file: Path, gap: float, tolerance: float | None, metres: bool) -> None:
+        """Say into which file, what a bridge over a gap may cost at most, and how far lines may lie from the pixels.
+
+        Lengths are in pixels or in `metres`. Raises UserError for a file other than GeoJSON, GraphML and SVG.
+        """
+        self.file, self.kind = file, file.suffix.lower()
+        self.gap, self.tolerance, self.metres = gap, tolerance, metres
+        if self.kind not in (".geojson", ".json", ".graphml", ".svg"):
+            raise UserError(
+                f"predict.graph: found {file.name}, expected a file ending in .geojson, .graphml or .svg; "
+                f"type: --graph {file.with_suffix('.geojson')}"
+            )
+
+    def write(self, one: Delineated, picture: Image.Image | dict[str, str]) -> tuple[str, ...]:
+        """Write the network of one picture, which an SVG shows below it; return what was done, a sentence each.
+
+        GeoJSON of a picture that says where it lies holds longitude and latitude, else pixels, as the others do.
+        """
+        from hyperplane.data.blocks import graph_files, rasters
+        from hyperplane.runs import atomic
+        from hyperplane.tasks.blocks.networks import network_of
+
+        source = Path(one.name)
+        pixel = rasters.metres_per_pixel(source) if self.metres else 1.0
+        tolerance = 1.0 if self.tolerance is None else self.tolerance / pixel
+        found = network_of(
+            one.class_HW > 0, gap=self.gap / pixel, tolerance=tolerance, probability_HW=one.probability_HW / 255
+        )
+        graph, where = found.graph, None
+        match self.kind:
+            case ".graphml":
+                text = graph_files.graphml(graph)
+            case ".svg":
+                assert not isinstance(picture, dict), "nets of pixels read pictures"
+                text = graph_files.overlay(graph, picture, source.name)
+            case _:
+                where = rasters.coordinates(source)
+                text = graph_files.geojson(graph if where is None else graph.moved(where.geographic))
+        atomic.write_text(self.file, text)
+        pieces = f"{graph.components} piece{'s' * (graph.components != 1)}"
+        told = f"{graph.edges} edges, {graph.length_E.sum():,.0f} pixels in all, {pieces}"
+        return (*found.notes, f"{told}, in {'pixels' if where is None else 'degrees'}: {self.file}")

@@ -1,0 +1,175 @@
+"""Networks as files: GeoJSON and WKT read; GeoJSON, GraphML and SVG written.
+
+GeoJSON: the LineStrings and MultiLineStrings of a file (RFC 7946); they meet where they share a point. WKT: a line of
+text for each road, or a CSV file with a column of them, as SpaceNet's submissions have, one picture's or all pictures'.
+What is written has the coordinates that the graph has: pixels, or what the caller made of them.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+import numpy as np
+from PIL import Image
+
+from hyperplane.data.blocks import files
+from hyperplane.data.blocks.graphs import Graph, of_polylines
+from hyperplane.data.blocks.problems import Refusal, hint, name, one_line, quote, some
+from hyperplane.errors import UserError
+
+ROAD, BRIDGE, JUNCTION = "#d1495b", "#edae49", "#00798c"
+"""Colours of an overlay: edges that were seen, those that bridge a gap, nodes."""
+MOST_SHOWN = 2048
+"""Pixels a side of the picture in an overlay, at most."""
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_LINE = re.compile(
+    r"\(\s*(" + _NUMBER + r"(?:\s+" + _NUMBER + r")+(?:\s*,\s*" + _NUMBER + r"(?:\s+" + _NUMBER + r")+)*)\s*\)"
+)
+
+
+def read(path: Path, picture: str | None = None) -> Graph:
+    """Return the network in a GeoJSON or a WKT file; `picture` names one of several in a CSV file.
+
+    Raises UserError for a file that is neither, and for a picture that it does not hold.
+    """
+    text = files.read(path).decode("utf-8-sig", "replace")
+    if text.lstrip().startswith("{"):
+        lines = _of_geojson(text, path)
+    elif "LINESTRING" in text.upper():
+        lines = _of_wkt(text, path, picture)
+    else:
+        raise Refusal(path, "is neither GeoJSON nor WKT, expected LineStrings", "name a .geojson, .wkt or .csv file")
+    return of_polylines(lines)
+
+
+def geojson(graph: Graph) -> str:
+    """Return a network as GeoJSON: a LineString for each edge, with its nodes and cost; a Point for a lonely node."""
+    costs = graph.cost_E if len(graph.cost_E) else np.zeros(graph.edges)
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"start": start, "end": end, "cost": round(float(cost), 3)},
+            "geometry": {"type": "LineString", "coordinates": line.tolist()},
+        }
+        for (start, end), cost, line in zip(graph.end_E2.tolist(), costs, graph.lines(), strict=True)
+    ]
+    lonely = graph.node_N2[graph.degree_N == 0].tolist()
+    features += [
+        {"type": "Feature", "properties": {}, "geometry": {"type": "Point", "coordinates": place}} for place in lonely
+    ]
+    return json.dumps({"type": "FeatureCollection", "features": features}) + "\n"
+
+
+def graphml(graph: Graph) -> str:
+    """Return a network as GraphML: nodes with x and y, edges with their length, their cost and their line as WKT."""
+    lengths, costs = graph.length_E, graph.cost_E if len(graph.cost_E) else np.zeros(graph.edges)
+    keys = (("x", "node", "double"), ("y", "node", "double"), ("length", "edge", "double"))
+    out = ['<?xml version="1.0" encoding="UTF-8"?>', '<graphml xmlns="http://graphml.graphdrawing.org/xmlns">']
+    for key, of, kind in (*keys, ("cost", "edge", "double"), ("line", "edge", "string")):
+        out.append(f'<key id="{key}" for="{of}" attr.name="{key}" attr.type="{kind}"/>')
+    out.append('<graph id="G" edgedefault="undirected">')
+    for node, (x, y) in enumerate(graph.node_N2.tolist()):
+        out.append(f'<node id="n{node}"><data key="x">{x!r}</data><data key="y">{y!r}</data></node>')
+    for edge, (start, end) in enumerate(graph.end_E2.tolist()):
+        out.append(
+            f'<edge id="e{edge}" source="n{start}" target="n{end}"><data key="length">{float(lengths[edge])!r}</data>'
+            f'<data key="cost">{float(costs[edge])!r}</data><data key="line">{wkt(graph.line(edge))}</data></edge>'
+        )
+    return "\n".join([*out, "</graph>", "</graphml>"]) + "\n"
+
+
+def wkt(line: np.ndarray) -> str:
+    """Return a line, (P, 2), as WKT."""
+    return "LINESTRING (" + ", ".join(f"{x:.10g} {y:.10g}" for x, y in line.tolist()) + ")"
+
+
+def overlay(graph: Graph, picture: Image.Image, title: str = "") -> str:
+    """Return an SVG picture of a network, in pixels, over the picture that it was found in.
+
+    Roads are red, bridges over gaps yellow and dashed, nodes blue-green.
+    """
+    width, height = picture.size
+    thick = max(width, height) / 300
+    kept = io.BytesIO()
+    picture = picture.convert("RGB")
+    picture.thumbnail((MOST_SHOWN, MOST_SHOWN))
+    picture.save(kept, "JPEG", quality=88)
+    shown = base64.b64encode(kept.getvalue()).decode()
+    bridges = graph.cost_E > 0 if len(graph.cost_E) else np.zeros(graph.edges, bool)
+
+    def paths(which: np.ndarray) -> str:
+        lines = (graph.line(int(edge)) for edge in np.flatnonzero(which))
+        return "".join("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in line.tolist()) for line in lines)
+
+    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{thick * 1.25:.2f}"/>' for x, y in graph.node_N2.tolist())
+    line = f'fill="none" stroke-linejoin="round" stroke-linecap="round" stroke-width="{thick:.2f}"'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">\n'
+        f"<title>{escape(title)}</title>\n"
+        f'<image href="data:image/jpeg;base64,{shown}" width="{width}" height="{height}"/>\n'
+        f'<path d="{paths(~bridges)}" {line} stroke="white" stroke-opacity="0.55" '
+        f'style="stroke-width:{thick * 1.9:.2f}"/>\n'
+        f'<path d="{paths(~bridges)}" {line} stroke="{ROAD}"/>\n'
+        f'<path d="{paths(bridges)}" {line} stroke="{BRIDGE}" stroke-dasharray="{thick * 2:.2f} {thick * 1.6:.2f}"/>\n'
+        f'<g fill="{JUNCTION}" stroke="white" stroke-width="{thick * 0.4:.2f}">{dots}</g>\n</svg>\n'
+    )
+
+
+def _of_geojson(text: str, path: Path) -> list[np.ndarray]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Refusal(path, f"is not JSON ({one_line(error)})", "copy it again from where it came") from error
+    features = found.get("features", [found] if "geometry" in found else [{"geometry": found}])
+    try:
+        return [
+            np.array([point[:2] for point in line], np.float64).reshape(-1, 2)
+            for feature in features
+            for line in _lines(feature.get("geometry") or {})
+        ]
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        what = f"holds a geometry that is not a LineString's ({one_line(error)})"
+        raise Refusal(path, what, "copy it again from where it came") from error
+
+
+def _lines(geometry: dict[str, Any]) -> Iterator[list[list[float]]]:
+    if geometry.get("type") == "LineString":
+        yield geometry["coordinates"]
+    elif geometry.get("type") == "MultiLineString":
+        yield from geometry["coordinates"]
+    elif geometry.get("type") == "GeometryCollection":
+        for part in geometry["geometries"]:
+            yield from _lines(part)
+
+
+def _of_wkt(text: str, path: Path, picture: str | None) -> list[np.ndarray]:
+    rows = [row for row in csv.reader(io.StringIO(text)) if row]
+    column = next(k for row in rows for k, cell in enumerate(row) if "LINESTRING" in cell.upper())
+    if len(rows[0]) == 1 or column == 0:
+        roads = text.splitlines()
+    else:
+        held = {row[0] for row in rows[1:]}
+        if picture is None and len(held) > 1:
+            raise UserError(
+                f"{name(path)}: holds {len(held)} pictures ({some(sorted(held), 3)}), expected the name of one"
+            )
+        if picture is not None and picture not in held:
+            raise UserError(f"{name(path)}: holds no picture {quote(picture)}; {hint(picture, held)}")
+        roads = [row[column] for row in rows[1:] if len(row) > column and picture in (None, row[0])]
+    lines = []
+    for number, road in enumerate(roads, 1):
+        if "LINESTRING" not in road.upper() or "EMPTY" in road.upper():
+            continue
+        found = _LINE.findall(road)
+        if not found:
+            raise Refusal(f"{name(path)}, road {number}", f"{quote(road)} is no WKT of a line", "correct it")
+        lines += [np.array([point.split()[:2] for point in part.split(",")], np.float64) for part in found]
+    return lines

@@ -1,0 +1,107 @@
+"""A folder of images and masks, looked at: pairs, sizes, tiles of what is large, and how often each value is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from hyperplane.contracts import Problem, Split
+from hyperplane.data.blocks import labels, pairs, pictures, rasters
+from hyperplane.data.blocks.pictures import Header
+from hyperplane.data.blocks.problems import Refusal, name, some
+
+LARGEST_WHOLE, TILE = 1024, 512
+"""Pixels a side of the largest image that is one piece, and of the tiles of a larger one, about."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """An image with its mask, or a tile of them."""
+
+    image: str
+    """Path below the root."""
+    mask: str
+    top: int
+    left: int
+    height: int
+    width: int
+    whole: bool = True
+
+    @property
+    def cut(self) -> rasters.Cut:
+        """Return its rows and columns."""
+        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
+
+
+@dataclass
+class Found:
+    """What a folder holds."""
+
+    paired: pairs.Paired
+    headers: dict[Path, Header] = field(default_factory=dict)
+    pieces: dict[Split, list[Piece]] = field(default_factory=dict)
+    counts: dict[Piece, dict[int, int]] = field(default_factory=dict)
+    """Of each piece, how many pixels of the mask have each value."""
+    notes: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def look(path: Path, *, decode: bool = False) -> Found:
+    """Pair images and masks, cut large ones into tiles, and count the masks' values; `decode` reads the images too."""
+    if not path.is_dir():
+        raise Refusal(path, "is not a folder, expected one with images and masks in it", "name the folder")
+    found = Found(pairs.pair(path))
+    for part, both in found.paired.pairs.items():
+        found.pieces[part] = []
+        for image, mask in both:
+            try:
+                _look_at(path, part, image, mask, decode, found)
+            except Refusal as refusal:
+                found.problems.append(refusal.problem)
+    if not any(found.paired.pairs.values()):
+        lone = found.paired
+        held = f"images such as {some(f.name for f in lone.lone_images[:2])}" if lone.lone_images else "no images"
+        masks = f"masks such as {some(f.name for f in lone.lone_masks[:2])}" if lone.lone_masks else "no masks"
+        raise Refusal(
+            path, f"holds {held} and {masks}, and no pair of them", "put them into images/ and masks/, named alike"
+        )
+    return found
+
+
+def _look_at(path: Path, part: Split, image: Path, mask: Path, decode: bool, found: Found) -> None:
+    header = rasters.header(image)
+    windowed = rasters.windowed(mask)
+    value_HW = None if windowed else labels.read(mask)
+    drawn = rasters.header(mask) if value_HW is None else Header(value_HW.shape[1], value_HW.shape[0], True)
+    if (header.height, header.width) != (drawn.height, drawn.width):
+        what = f"{header.width} x {header.height} pixels, but its mask {name(mask)} {drawn.width} x {drawn.height}"
+        raise Refusal(image, f"has {what}", "bring them to one size")
+    if decode and not rasters.windowed(image):
+        pictures.decode_fully(image)
+    found.headers[image] = header
+    for piece in _cut(below(path, image), below(path, mask), header):
+        found.pieces[part].append(piece)
+        found.counts[piece] = labels.count(labels.read(mask, piece.cut) if value_HW is None else value_HW[piece.cut])
+
+
+def _cut(image: str, mask: str, header: Header) -> list[Piece]:
+    """Return an image as one piece, or as the tiles of a large one, of about 512 pixels a side."""
+    if max(header.height, header.width) <= LARGEST_WHOLE:
+        return [Piece(image, mask, 0, 0, header.height, header.width)]
+    rows, columns = (_edges(length) for length in (header.height, header.width))
+    return [
+        Piece(image, mask, top, left, bottom - top, right - left, whole=False)
+        for top, bottom in pairwise(rows)
+        for left, right in pairwise(columns)
+    ]
+
+
+def _edges(length: int) -> list[int]:
+    parts = -(-length // TILE)
+    return [length * k // parts for k in range(parts + 1)]
+
+
+def below(path: Path, file: Path) -> str:
+    """Return a file's path below a folder."""
+    return file.relative_to(path).as_posix()

@@ -1,0 +1,195 @@
+"""Large and georeferenced pictures: windows of them, and where their pixels lie on the earth.
+
+A picture that Pillow reads is read by it. Through rasterio (pip install 'hyperplane[geo]') go TIFF files that it does
+not read, such as those of 16 bits and three bands, or of more than 64 megapixels, and where it is installed large
+ones, of which it reads a window alone; and coordinates. Both ways give the same numbers: 8 bits over 255, 16 bits over
+65,535, white where a picture is transparent, the first three bands of several.
+
+Shape suffixes: C channels, H and W pixels.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from hyperplane.data.blocks import pictures
+from hyperplane.data.blocks.pictures import Header
+from hyperplane.data.blocks.problems import Refusal, name, one_line
+from hyperplane.data.blocks.projection import to_utm
+from hyperplane.errors import UserError
+
+SUFFIXES = frozenset({".tif", ".tiff"})
+LARGE = 2**22
+"""Pixels from which on reading a window pays."""
+
+Cut = tuple[slice, slice]
+"""The rows and the columns of a window, both ends given."""
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """Where a raster's pixels lie."""
+
+    crs: str
+    """The coordinate reference system, as EPSG:32611, or as WKT where it has no number."""
+    degrees: bool
+    """Whether its coordinates are longitude and latitude."""
+    unit: float
+    """Metres in one unit of it; 1 where it is in degrees."""
+    transform: tuple[float, float, float, float, float, float]
+    """x = a · column + b · row + c and y = d · column + e · row + f, from the corner of the first pixel."""
+    height: int
+    width: int
+
+    def placed(self, pixel: np.ndarray) -> np.ndarray:
+        """Return coordinates, (…, 2), of places in pixels, (x, y)."""
+        a, b, c, d, e, f = self.transform
+        x, y = pixel[..., 0], pixel[..., 1]
+        return np.stack([a * x + b * y + c, d * x + e * y + f], -1)
+
+    @property
+    def metres_per_pixel(self) -> float:
+        """Return the side of a pixel in the raster's middle, in metres: the root of its area."""
+        middle = np.array([self.width / 2, self.height / 2])
+        corner = self.placed(middle + np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)]))
+        corner = to_utm(corner) if self.degrees else corner * self.unit
+        return float(np.sqrt(abs(np.linalg.det(corner[1:] - corner[0]))))
+
+    def geographic(self, pixel: np.ndarray) -> np.ndarray:
+        """Return longitude and latitude in degrees, WGS 84, of places in pixels, (…, 2)."""
+        place = self.placed(pixel)
+        if self.crs == "EPSG:4326":
+            return place
+        import rasterio.warp
+
+        x, y, *_ = rasterio.warp.transform(self.crs, "EPSG:4326", place[..., 0].ravel(), place[..., 1].ravel())
+        return np.stack([np.reshape(x, place.shape[:-1]), np.reshape(y, place.shape[:-1])], -1)
+
+
+def header(path: Path) -> Header:
+    """Return a picture's size and colour; raises UserError where nothing that is installed reads it."""
+    if not windowed(path):
+        return pictures.read_header(path)
+    with _opened(path) as raster:
+        return Header(raster.width, raster.height, len(_colours(raster)) == 1)
+
+
+def read(path: Path, channels: int, cut: Cut | None = None) -> np.ndarray:
+    """Return a picture, or a window of it, as float32 (C, H, W) in [0, 1]; raises UserError where it cannot be read."""
+    if not windowed(path):
+        level_CHW = pictures.read_whole(path, channels)
+        return level_CHW if cut is None else level_CHW[:, *cut]
+    with _opened(path) as raster:
+        bands = _colours(raster)
+        level_CHW = _levels(raster.read(bands, window=_window(cut)), path)
+        if len(bands) < raster.count and "alpha" in _meanings(raster):
+            opaque_HW = raster.read(_meanings(raster).index("alpha") + 1, window=_window(cut)) / 255
+            level_CHW = (level_CHW * opaque_HW + 1 - opaque_HW).astype(np.float32)
+    if channels == len(level_CHW):
+        return level_CHW
+    if channels == 1:
+        return np.tensordot((0.299, 0.587, 0.114), level_CHW, 1)[None].astype(np.float32)
+    return np.repeat(level_CHW[:1], channels, 0)
+
+
+def numbers(path: Path, cut: Cut | None = None) -> np.ndarray:
+    """Return the numbers in a windowed raster, (bands, H, W), one band or three, as they are."""
+    with _opened(path) as raster:
+        return raster.read(_colours(raster), window=_window(cut))
+
+
+def coordinates(path: Path) -> Coordinates | None:
+    """Return where a picture lies; None where it does not say. Raises UserError where rasterio is missing."""
+    if path.suffix.lower() not in SUFFIXES:
+        return None
+    with _opened(path) as raster:
+        if raster.crs is None or raster.transform.is_identity:
+            return None
+        number, degrees = raster.crs.to_epsg(), raster.crs.is_geographic
+        unit = 1.0 if degrees else float(raster.crs.linear_units_factor[1])
+        crs = f"EPSG:{number}" if number else raster.crs.to_wkt()
+        a, b, c, d, e, f = tuple(raster.transform)[:6]
+        return Coordinates(crs, degrees, unit, (a, b, c, d, e, f), raster.height, raster.width)
+
+
+def metres_per_pixel(path: Path) -> float:
+    """Return the side of a picture's pixels in metres; raises UserError where it does not say where it lies."""
+    found = coordinates(path)
+    if found is None:
+        raise Refusal(path, "says not where it lies, so its pixels have no size in metres", "give lengths in pixels")
+    return found.metres_per_pixel
+
+
+@lru_cache(4096)
+def windowed(path: Path) -> bool:
+    """Say whether a picture is read through rasterio: a TIFF file that is large, or that Pillow does not read.
+
+    Raises UserError where Pillow does not, and rasterio is not there.
+    """
+    if path.suffix.lower() not in SUFFIXES or not path.is_file():
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=("TIFF",)) as image:
+                pixels = image.size[0] * image.size[1]
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        pixels = pictures.MOST_PIXELS + 1
+    if pixels <= LARGE:
+        return False
+    installed = importlib.util.find_spec("rasterio") is not None
+    if pixels > pictures.MOST_PIXELS and not installed:
+        what = "is a TIFF file that Pillow does not read (too large, or of an unusual kind)"
+        raise Refusal(path, what, "type: pip install 'hyperplane[geo]'")
+    return installed
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a raster; raises UserError where rasterio is missing, or does not read it."""
+    try:
+        import rasterio
+        import rasterio.errors
+    except ImportError as error:
+        raise UserError(f"{name(path)}: its coordinates need rasterio; type: pip install 'hyperplane[geo]'") from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            with rasterio.open(path) as raster:
+                yield raster
+    except rasterio.errors.RasterioError as error:
+        raise Refusal(path, f"cannot be read ({one_line(error)})", "copy it again from where it came") from error
+
+
+def _meanings(raster: Any) -> list[str]:
+    return [meaning.name for meaning in raster.colorinterp]
+
+
+def _colours(raster: Any) -> list[int]:
+    """Return the bands that are a picture's colours, counted from 1: three, or the first alone."""
+    colours = [band for band, meaning in enumerate(_meanings(raster), 1) if meaning != "alpha"]
+    return colours[:3] if len(colours) >= 3 else colours[:1]
+
+
+def _window(cut: Cut | None) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    return None if cut is None else ((cut[0].start, cut[0].stop), (cut[1].start, cut[1].stop))
+
+
+def _levels(number_CHW: np.ndarray, path: Path) -> np.ndarray:
+    """Return numbers as float32 in [0, 1]; raises UserError for those that are no levels."""
+    most = {"uint8": 255.0, "uint16": 65535.0}.get(number_CHW.dtype.name, 1.0)
+    low, high = float(number_CHW.min(initial=0)), float(number_CHW.max(initial=0))
+    if not (low >= 0 and high <= most):
+        what = f"has pixels from {low:g} to {high:g} of kind {number_CHW.dtype}, expected 0 to {most:g}"
+        raise Refusal(path, what, "rescale it to 8 or 16 bits and save it again")
+    return (number_CHW / most).astype(np.float32)

@@ -1,0 +1,221 @@
+"""What a net of pixels gets wrong, and what each loss would have it do: overlays, worst tiles, pulls.
+
+Everything is drawn of the split that judged the run. Shape suffixes: N images or tiles, C channels, H and W pixels, K
+logits, h and w of a tile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hyperplane.contracts import Source, Split
+from hyperplane.engine.training import judged
+from hyperplane.explain import sheet
+from hyperplane.explain.gallery import Drawn
+from hyperplane.explain.images import Drawing, LeftOut, Watch
+from hyperplane.explain.sheet import Cell
+from hyperplane.explain.subject import Subject
+from hyperplane.tasks.blocks import mask_errors, mask_figures, mask_losses, pieces
+from hyperplane.tasks.blocks.mask_errors import BROKEN, FALSE, HIT, MISSED
+from hyperplane.tasks.blocks.mask_losses import Term
+from hyperplane.tasks.delineation import Delineation
+
+IMAGES = 40
+"""Looked through at most, evenly spaced, for the worst of them."""
+SHOWN, TILES, ACROSS = 3, 12, 4
+"""Images that are shown; tiles, and how many in a row."""
+SIDE = 96
+"""Of a tile, in pixels."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One image, what it holds, and what the net says of it."""
+
+    name: str
+    image_CHW: Tensor
+    picture_HW3: np.ndarray
+    """In [0, 1]."""
+    mask_HW: Tensor
+    logit_KHW: Tensor
+    probability_HW: np.ndarray
+    error_HW: np.ndarray
+    """Codes of `tasks.blocks.mask_errors`."""
+
+    @property
+    def wrong(self) -> float:
+        """Return the share of pixels that are wrong, over that of those that are not background."""
+        counts = np.bincount(self.error_HW.ravel(), minlength=256)
+        return float(counts[[MISSED, FALSE, BROKEN]].sum() / max(1, counts[[HIT, MISSED, BROKEN]].sum()))
+
+    @property
+    def breaks(self) -> int:
+        """Return how many misses part what was found."""
+        return pieces.label(self.error_HW == BROKEN)[1]
+
+
+def draw(subject: Subject, watch: Watch) -> dict[str, Drawn]:
+    """Return the figures of a run of delineation; none where its data are gone, which is told."""
+    if subject.source is None:
+        watch(LeftOut("what is missed and false", "the data are gone, or not as they were"))
+        return {}
+    split = judged(subject.description)
+    count = subject.description.splits[split]
+    seen = [_see(subject, subject.source, split, i) for i in sorted({k * count // IMAGES for k in range(IMAGES)})]
+    seen.sort(key=lambda one: -one.wrong)
+    middle = seen[len(seen) // 2]
+    figures: tuple[tuple[str, str, Callable[[], Drawn]], ...] = (
+        ("errors", "errors", lambda: errors([*seen[: SHOWN - 1], middle][:SHOWN])),
+        ("tiles", "the worst tiles", lambda: tiles(seen)),
+        (
+            "pulls",
+            "what each loss pulls at",
+            lambda: pulls(max(seen, key=lambda one: one.breaks), cast(Delineation, subject.model.task)),
+        ),
+    )
+    drawn = {}
+    for name, what, make in figures:
+        watch(Drawing(what))
+        drawn[name] = make()
+    return drawn
+
+
+def errors(seen: list[Seen]) -> Drawn:
+    """Draw images, what the net says, and what of that is missed, false and broken."""
+    rows, names = [], []
+    for one in seen:
+        rows.append(
+            [
+                Cell(one.picture_HW3),
+                Cell(_grey(one.probability_HW)),
+                Cell(mask_figures.painted(one.picture_HW3, one.error_HW)),
+            ]
+        )
+        names.append(f"{_short(one.name)}\n{one.breaks} break{'s' * (one.breaks != 1)}")
+    columns = ("image", "probability", "found, missed, false")
+    figure = sheet.sheet("What is missed, false and broken", rows, columns, names, tall=_tall(seen), more=0.28)
+    _key(figure)
+    return Drawn(
+        figure.figure,
+        "The worst images and one in the middle. What was found is blue, what was missed orange, what is false violet; "
+        "a ring marks a miss that breaks a line in two.",
+    )
+
+
+def tiles(seen: list[Seen]) -> Drawn:
+    """Draw the tiles of all images in which most pixels are wrong."""
+    found: list[tuple[float, Seen, tuple[slice, slice]]] = []
+    for one in seen:
+        height, width = one.error_HW.shape
+        high, wide = min(SIDE, height), min(SIDE, width)
+        for top in range(0, height - high + 1, high):
+            for left in range(0, width - wide + 1, wide):
+                place = (slice(top, top + high), slice(left, left + wide))
+                found.append((float(np.isin(one.error_HW[place], (MISSED, FALSE, BROKEN)).mean()), one, place))
+    found.sort(key=lambda item: -item[0])
+    rows: list[list[Cell | None]] = []
+    for first in range(0, min(TILES, len(found)), ACROSS):
+        some = found[first : first + ACROSS]
+        rows.append([Cell(one.picture_HW3[place]) for _, one, place in some])
+        rows.append(
+            [
+                Cell(
+                    mask_figures.painted(one.picture_HW3[place], one.error_HW[place]),
+                    f"{_short(one.name)}, {share:.0%} wrong",
+                )
+                for share, one, place in some
+            ]
+        )
+    figure = sheet.sheet("The worst tiles", rows, more=0.28)
+    _key(figure)
+    return Drawn(
+        figure.figure,
+        f"Of all tiles of {SIDE} x {SIDE} pixels, those in which most are wrong: the image, and below it what was "
+        "found, missed and false.",
+    )
+
+
+def pulls(one: Seen, task: Delineation) -> Drawn:
+    """Draw, for one image, where each loss would raise the probability and where lower it."""
+    cells: list[Cell | None] = [
+        Cell(one.picture_HW3, "the image"),
+        Cell(_grey(one.probability_HW), "what the net says"),
+    ]
+    cells.append(Cell(mask_figures.painted(one.picture_HW3, one.error_HW), "its errors"))
+    for name in mask_losses.NAMES:
+        pull_HW = pull(one.logit_KHW, one.mask_HW, name, task.width, task.window)
+        most = float(np.quantile(np.abs(pull_HW), 0.999)) or float(np.abs(pull_HW).max()) or 1.0
+        shown_HW = np.sign(pull_HW) * np.sqrt(np.clip(np.abs(pull_HW) / most, 0, 1))
+        cells.append(Cell(sheet.for_and_against(shown_HW, one.picture_HW3, 1.0), name))
+    rows = [cells[first : first + 3] for first in range(0, len(cells), 3)]
+    made = sheet.sheet("What each loss pulls at", rows, tall=_tall([one]))
+    return Drawn(
+        made.figure,
+        "The same image under each loss: where a step down the loss would raise the probability of what is not "
+        "background (blue) and where lower it (orange), each loss on a scale of its own, the root of the slope.",
+    )
+
+
+def pull(logit_KHW: Tensor, mask_HW: Tensor, name: str, width: int, window: int) -> np.ndarray:
+    """Return by how much a loss would raise each pixel's logit of not being background, (H, W): minus its slope."""
+    logit_1KHW = logit_KHW[None].detach().clone().requires_grad_()
+    loss_B = mask_losses.losses((Term(1.0, name),), logit_1KHW, mask_HW[None], width, window)[name]
+    (slope_1KHW,) = torch.autograd.grad(loss_B.sum(), logit_1KHW)
+    slope_KHW = slope_1KHW[0]
+    slope_HW = slope_KHW[0] if len(slope_KHW) == 1 else -slope_KHW[0]  # of several classes: the background's
+    return -slope_HW.double().cpu().numpy()
+
+
+def _see(subject: Subject, source: Source, split: Split, index: int) -> Seen:
+    batch = source.batch(split, [index])
+    like = next(subject.model.parameters())
+    image_1CHW = batch[subject.description.input].to(like)
+    task = cast(Delineation, subject.model.task)
+    with torch.no_grad():
+        logit_1KHW = subject.model.looking(subject.model.net)(image_1CHW).float().cpu()
+    probability_1HW, class_1HW = task.classify(logit_1KHW)
+    mask_1HW = batch[subject.description.target]
+    error_1HW = mask_errors.errors(task.without_small(class_1HW), mask_1HW)
+    how = subject.description.encoding
+    mean_C, std_C = (np.asarray(how[name], np.float64)[:, None, None] for name in ("mean", "std"))
+    pixel_CHW = np.clip(image_1CHW[0].double().cpu().numpy() * std_C + mean_C, 0, 1)
+    if len(pixel_CHW) == 1:
+        pixel_CHW = pixel_CHW.repeat(3, axis=0)
+    return Seen(
+        source.sample_name(split, index),
+        image_1CHW[0].cpu(),
+        pixel_CHW.transpose(1, 2, 0),
+        mask_1HW[0],
+        logit_1KHW[0],
+        probability_1HW[0].numpy(),
+        error_1HW[0].numpy(),
+    )
+
+
+def _key(made: sheet.Sheet) -> None:
+    """Say below the pictures which colour is what."""
+    x, y = sheet.MARGIN, made.filled + 0.1
+    for name, colour in mask_figures.KEY:
+        made.axes.plot([x + 0.06], [y], "s", color=colour, markersize=6, clip_on=False)
+        made.axes.text(x + 0.17, y, name, fontsize=sheet.SMALL, color=sheet.SOFT, va="center")
+        x += 0.35 + sheet.LETTER * sheet.SMALL * len(name)
+    made.axes.plot([x + 0.06], [y], "o", mfc="none", mec=sheet.INK, mew=1.2, markersize=7, clip_on=False)
+    made.axes.text(x + 0.17, y, "broken there", fontsize=sheet.SMALL, color=sheet.SOFT, va="center")
+
+
+def _grey(value_HW: np.ndarray) -> np.ndarray:
+    return np.repeat(value_HW[..., None].astype(float), 3, axis=2)
+
+
+def _tall(seen: list[Seen]) -> float:
+    return max(one.error_HW.shape[0] / one.error_HW.shape[1] for one in seen)
+
+
+def _short(name: str) -> str:
+    return name.rpartition("/")[2]

@@ -1,0 +1,129 @@
+"""A published language model in GPT-2's layout: which net it is, and the vocabulary that lies beside its weights.
+
+Shape suffixes: D features, K tokens of the vocabulary.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hyperplane import nets
+from hyperplane.contracts import Description
+from hyperplane.data.blocks import files, vocabulary
+from hyperplane.errors import UserError
+from hyperplane.nets import gpt
+from hyperplane.nets.gpt import GPT
+from hyperplane.predict.foreign import Foreign
+from hyperplane.recipe import DataRecipe, NetRecipe, Recipe, TaskRecipe
+
+HEAD = 64
+"""Features of a head where nothing tells, as in all four published sizes."""
+NONLINEARITIES = {"gelu_new": "gelu-tanh", "gelu_pytorch_tanh": "gelu-tanh", "gelu": "gelu", "relu": "relu"}
+"""What the published configurations call ours."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A language model as a run folder needs it."""
+
+    name: str
+    """Of the net or its variant."""
+    recipe: Recipe
+    description: Description
+    tensors: dict[str, Tensor]
+    """Under the net's own keys."""
+
+
+def is_text(tensors: Mapping[str, Tensor]) -> bool:
+    """Say whether a state dict is that of a language model in GPT-2's layout."""
+    return {"wte.weight", "wpe.weight"} <= {key.removeprefix("transformer.") for key in tensors}
+
+
+def look(path: Path, found: Foreign, net: str | None) -> Text:
+    """Return what a file of weights and the files beside it say.
+
+    Raises UserError where there is no vocabulary beside it, where that is not the weights', and where they do not fit
+    the net of that name, or any.
+    """
+    tensors, notes = dict(found.tensors), []
+    prefix = "transformer." if "transformer.wte.weight" in tensors else ""
+    known, read = vocabulary.published(path.parent)
+    tokens, width = tensors[f"{prefix}wte.weight"].shape
+    context = len(tensors[f"{prefix}wpe.weight"])
+    if tokens < len(known):
+        raise UserError(
+            f"{path}: has {tokens:,} tokens, but {' and '.join(file.name for file in read)} beside it "
+            f"{len(known):,}; put the vocabulary there that belongs to it"
+        )
+    if tokens > len(known):
+        notes.append(f"Of {tokens:,} rows of the embedding {len(known):,} stand for tokens, and were kept.")
+        for key in (f"{prefix}wte.weight", "lm_head.weight"):
+            if key in tensors:
+                tensors[key] = tensors[key][: len(known)]
+    numbers = {int(m[1]) for key in tensors if (m := re.match(rf"{re.escape(prefix)}h\.(\d+)\.", key))}
+    options = _options(path, len(numbers), width, notes)
+    variants = {name: nets.all_options(GPT, given, name) for name, given in gpt.VARIANTS.items()}
+    own = nets.all_options(GPT, options, f"net {path}")
+    name = next((name for name, variant in variants.items() if variant == own), "gpt")
+    if net not in (None, name):
+        told = f"the net of its {len(numbers)} layers of {width} features is {name}"
+        raise UserError(f"{path}: does not fit {net}: {told}; type: --net {name}, or leave it out")
+    with torch.device("meta"):
+        made = nets.build("gpt", (context,), len(known), options)
+    assert isinstance(made, GPT)
+    try:
+        kept = made.of_published(tensors)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    notes = [f"The weights are those of {path.name}, SHA-256 {found.sha256}.", *found.notes, *notes]
+    notes.append(f"The vocabulary is that of {' and '.join(file.name for file in read)}: {len(known):,} tokens.")
+    description = Description(
+        name=path.stem,
+        format="text",
+        kind="text",
+        input="token_BT",
+        target="target_BT",
+        shapes={"token_BT": (context,), "target_BT": (context,)},
+        splits={},
+        encoding=known.encoding,
+        hashes={path.name: found.sha256, **{file.name: files.sha256(file) for file in read}},
+        notes=tuple(notes),
+    )
+    recipe = Recipe(
+        data=DataRecipe(source=description.name, format="text", options={"context": context}),
+        task=TaskRecipe("language"),
+        net=NetRecipe(name, own),
+    )
+    return Text(name, recipe, description, kept)
+
+
+def _options(path: Path, layers: int, width: int, notes: list[str]) -> dict[str, Any]:
+    """Return the options of the net, from the configuration beside the weights where there is one."""
+    config: dict[str, Any] = {}
+    place = path.parent / "config.json"
+    if place.is_file():
+        try:
+            config = json.loads(place.read_text("utf-8"))
+            heads, kind = int(config["n_head"]), str(config.get("activation_function", "gelu_new"))
+            nonlinearity = NONLINEARITIES[kind]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{place}: is no configuration of GPT-2 ({error!r}); copy it again, or take it away"
+            ) from error
+        return {"layers": layers, "width": width, "heads": heads, "nonlinearity": nonlinearity}
+    sizes = {(given["layers"], given["width"]): given for given in gpt.VARIANTS.values() if "layers" in given}
+    if (layers, width) in sizes:
+        return sizes[layers, width]
+    heads = max(1, width // HEAD)
+    notes.append(
+        f"There is no config.json beside it; that it has {heads} heads of {width // heads} features is a guess."
+    )
+    return {"layers": layers, "width": width, "heads": heads}

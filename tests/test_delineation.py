@@ -1,0 +1,131 @@
+"""Delineation from a folder of images and masks to files: train, evaluate, predict, explain."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hyperplane import api
+from hyperplane.cli import main
+from hyperplane.errors import UserError
+from hyperplane.runs.folder import RunFolder
+
+CHANGES = {
+    "net.options.depths": [1, 1],
+    "net.options.width": 8,
+    "net.options.stem": "half",
+    "data.options.every": 3,
+    "data.options.crop": 40,
+    "task.options.loss": "bce+0.5*cldice+0.1*connectivity",
+    "task.options.smallest": 4,
+    "training.steps": 40,
+    "training.batch": 4,
+    "optimizer.learning_rate": 0.02,
+    "augment.views": "turned",
+}
+
+
+def streets(root: Path, count: int = 9) -> Path:
+    """Write pictures with bright streets of four pixels on noise, and their masks."""
+    for folder in ("images", "masks"):
+        (root / folder).mkdir(parents=True)
+    for number in range(count):
+        chance = np.random.default_rng(number)
+        mask_HW = np.zeros((48, 56), np.uint8)
+        row, column = chance.integers(4, 40, 2)
+        mask_HW[row : row + 4] = mask_HW[:, column : column + 4] = 255
+        noise_HW3 = chance.integers(0, 90, (48, 56, 3))
+        Image.fromarray((noise_HW3 + mask_HW[..., None] // 2).astype(np.uint8)).save(root / "images" / f"{number}.png")
+        Image.fromarray(mask_HW).save(root / "masks" / f"{number}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> api.Run:
+    place = tmp_path_factory.mktemp("delineation")
+    return api.train(streets(place / "streets"), net="unet", runs=place / "runs", changes=CHANGES)
+
+
+def test_a_folder_of_masks_is_delineated_by_itself(run: api.Run) -> None:
+    assert run.recipe.task.name == "delineation" and run.metrics["f1"].value > 0.9
+    assert run.metrics["betti0_error"].value < 1.5
+    assert run.evaluate() == run.metrics
+    plots = RunFolder(run.path).plots
+    assert (plots / "errors.svg").is_file() and (plots / "threshold.svg").is_file()
+    worst = RunFolder(run.path).read_worst()
+    assert len(worst) == 3 and "1 piece" in str(worst[0].truth)
+
+
+def test_masks_are_written_as_they_are_given(run: api.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pictures = [str(run.path.parent.parent / "streets" / "images" / f"{k}.png") for k in (2, 5)]
+    assert main(["predict", str(run.path), *pictures, "--to", str(tmp_path / "out"), "--json"]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    found = run.delineate(*pictures)
+    assert run.predict(pictures) == [one.said for one in found]
+    for line, one in zip(told, found, strict=True):
+        with Image.open(line["mask"]) as mask:
+            mask_HW = np.asarray(mask)
+        assert mask_HW.shape == (48, 56) and set(np.unique(mask_HW)) <= {0, 255}
+        np.testing.assert_array_equal(mask_HW == 255, one.class_HW == 1)
+        assert line["pieces"] == one.said["pieces"] and abs(line["foreground"] - one.class_HW.mean()) < 1e-6
+        with Image.open(line["uncertainty"]) as unsure, Image.open(line["probability"]) as probable:
+            unsure_HW, probable_HW = np.asarray(unsure), np.asarray(probable)
+        assert unsure_HW[np.abs(probable_HW.astype(int) - 127) < 10].min(initial=255) > 245
+        assert unsure_HW[probable_HW == 255].max(initial=0) < 20
+
+
+def test_pictures_of_one_name_do_not_overwrite_each_other(run: api.Run, tmp_path: Path) -> None:
+    picture = str(run.path.parent.parent / "streets" / "images" / "2.png")
+    assert main(["predict", str(run.path), picture, picture, "--to", str(tmp_path)]) == 0
+    assert sorted(file.name for file in tmp_path.glob("*-mask.png")) == ["2-2-mask.png", "2-mask.png"]
+
+
+@pytest.mark.parametrize("kind", ["geojson", "graphml", "svg"])
+def test_the_network_of_a_picture_is_written(kind: str, run: api.Run, tmp_path: Path) -> None:
+    picture = str(run.path.parent.parent / "streets" / "images" / "2.png")
+    file = tmp_path / f"roads.{kind}"
+    assert main(["predict", str(run.path), picture, "--to", str(tmp_path), "--graph", str(file), "--gap", "5"]) == 0
+    text = file.read_text("utf-8")
+    assert {"geojson": "LineString", "graphml": "<edge", "svg": "<svg"}[kind] in text
+    if kind == "geojson":
+        (mask,) = run.delineate(picture)
+        points = [p for f in json.loads(text)["features"] for p in f["geometry"]["coordinates"]]
+        assert all(mask.class_HW[int(min(y, 47)), int(min(x, 55))] for x, y in points)
+
+
+def test_errors_tiles_and_pulls_are_drawn(run: api.Run) -> None:
+    names = [file.name for file in run.explain()]
+    assert names == ["errors.svg", "tiles.svg", "pulls.svg"]
+    with pytest.raises(UserError, match="type: hyperplane predict"):
+        run.explain(run.path / "report.html")
+
+
+def test_what_nets_of_pixels_have_not_is_told(run: api.Run, tmp_path: Path) -> None:
+    picture = str(run.path.parent.parent / "streets" / "images" / "2.png")
+    for more, told in (
+        (["--speed", "most"], "found --speed most"),
+        (["--probabilities"], "as a picture"),
+        (["--tile", "10"], "expected 384 pixels or more"),
+        (["--to", str(run.path / "recipe.json")], "is a file, expected a folder"),
+        (["--graph", "roads.doc"], "found roads.doc"),
+        (["--gap", "3"], "type: --graph roads.geojson"),
+        ([picture, "--graph", "roads.geojson"], "found 2 pictures"),
+        (["--graph", "roads.geojson", "--unit", "metres", "--to", str(tmp_path)], "says not where it lies"),
+    ):
+        with pytest.raises(UserError, match=told):
+            from hyperplane.cli import predict
+
+            predict.main([str(run.path), picture, *more])
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [("threshold", 1.0, "a probability"), ("smallest", -1, "0 or"), ("window", 2, "8 or"), ("width", 0, "1 or")],
+)
+def test_options_out_of_range_are_told(option: str, value: float, told: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"task delineation.{option}: found .*{told}"):
+        api.train(streets(tmp_path / "s"), runs=tmp_path / "runs", changes={f"task.options.{option}": value})
