@@ -175,7 +175,9 @@ def open(path: Path, recipe: DataRecipe) -> FolderSource:
     held = _split(path, recipe, found)
     train = held["train"]
     label_N: dict[Split, np.ndarray] = {part: np.array([k for _, k in pairs], np.int64) for part, pairs in held.items()}
-    found.notes += splits.untested(label_N, found.classes)
+    labelled = bool(found.classes)
+    if labelled:
+        found.notes += splits.untested(label_N, found.classes)
     channels = _channels(found)
     side = recipe.size or _side(found)
     _note_sizes(found, side)
@@ -186,7 +188,6 @@ def open(path: Path, recipe: DataRecipe) -> FolderSource:
     sizes: dict[Split, list[int]] = {part: [file.stat().st_size for file, _ in pairs] for part, pairs in held.items()}
     listed = [pair for part in names for pair in zip(names[part], sizes[part], strict=True)]
     found.notes.append("The folder's hash is that of its files' paths and sizes.")
-    labelled = bool(found.classes)
     description = Description(
         name=path.resolve().name,
         format="folder",
@@ -196,7 +197,7 @@ def open(path: Path, recipe: DataRecipe) -> FolderSource:
         shapes={"image_BCHW": (channels, side, side), **({"label_B": ()} if labelled else {})},
         splits={part: len(samples) for part, samples in held.items()},
         classes=tuple(found.classes),
-        class_counts=splits.class_counts(label_N["train"], found.classes),
+        class_counts=splits.class_counts(label_N["train"], found.classes) if labelled else (),
         encoding=pictures.encoding(mean_C, std_C),
         hashes={path.resolve().name: files.sha256_of_listing(listed)},
         notes=tuple(found.notes),

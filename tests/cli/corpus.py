@@ -239,11 +239,6 @@ OPTIONS = [
         ("optimizer.other_rate", "adamw has one rate", "--optimizer.name muon"),
     ),
     Case("the hardest of none", "train digits --training.hardest 0", ("training.hardest", "found 0", "(0, 1]")),
-    Case(
-        "one image a batch, where batch normalisation needs two",
-        "train pets --name p --net resnet18 --net.width 4 --data.size 32 --batch 1",
-        ("one image of 32 x 32 pixels", "--batch 2"),
-    ),
     Case("images that grow downwards", "train digits --name d --augment.sizes 16", ("augment.sizes", "16", "have 8")),
     Case(
         "a size of nothing", "train digits --augment.sizes 0", ("augment.sizes", "1 to 4096", "--augment.sizes 16 24")

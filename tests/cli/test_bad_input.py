@@ -41,6 +41,16 @@ def test_one_line_and_nothing_lost(case: Case, place: Path, hyperplane: Command)
     assert tree(place) == before
 
 
+def test_a_first_step_that_cannot_be_made_leaves_nothing(place: Path, hyperplane: Command) -> None:
+    """Batch normalisation needs two images where each has one pixel left, which only the first step shows."""
+    before = tree(place)
+    typed = "train pets --name p --net resnet18 --net.width 4 --data.size 32 --batch 1"
+    answer = hyperplane(*typed.split())
+    told = answer.err.splitlines()[-1]
+    assert answer.status == 2 and told.startswith("error: ") and "type: --batch 2" in told
+    assert tree(place) == before
+
+
 @pytest.mark.parametrize(("option", "value"), [(o, v) for o, values in NUMBERS.items() for v in values])
 def test_a_number_out_of_range(option: str, value: str, place: Path, hyperplane: Command) -> None:
     before = tree(place)

@@ -119,16 +119,16 @@ def test_lines_with_one_prompt_are_in_one_split(tmp_path):
 def test_it_is_read_as_the_net_to_begin_with_reads(tmp_path):
     book = tmp_path / "book.txt"
     book.write_text("It was 3 + 9 = 12, and so on: 0 4 5 6 7 8 > / * ( ) -\n" * 30)
-    like = opened(DataRecipe(source=str(book), format="text", options={"context": 20})).description
+    like = data.open(DataRecipe(source=str(book), format="text", options={"context": 20})).description
     source = opened(DataRecipe(source="addition", options={"samples": 50, "held_out": 20}))
     read = source.read_as(like)
     assert read.description.shapes["token_BT"] == (20,) and read.description.encoding["exercise"] == "addition"
     assert read.description.encoding["characters"] == like.encoding["characters"]
     with pytest.raises(UserError, match=r"12 tokens \('.*'\), but the net to begin with reads 8"):
-        source.read_as(opened(DataRecipe(source=str(book), format="text", options={"context": 8})).description)
+        source.read_as(data.open(DataRecipe(source=str(book), format="text", options={"context": 8})).description)
     book.write_text("no digits here\n" * 30)
     with pytest.raises(UserError, match="addition: text: holds"):
-        source.read_as(opened(DataRecipe(source=str(book), format="text", options={"context": 20})).description)
+        source.read_as(data.open(DataRecipe(source=str(book), format="text", options={"context": 20})).description)
 
 
 @pytest.mark.parametrize(
