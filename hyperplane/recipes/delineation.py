@@ -23,7 +23,8 @@ def roads_aerial() -> Recipe:
     (seeds: one, so no ±), trained in 1,058 s on one thread
     Hardware: 2 cores of an AMD EPYC that much else ran on
     Pieces of fewer than 600 pixels are left out: of the training masks' 91 pieces 13 are that small, most of them
-    specks.
+    specks. This and the threshold were chosen among nine settings on these same images, after the training; with every
+    piece the Betti-0 error is 3.5, and F1 85.2%.
     """
     return Recipe(
         data=DataRecipe(source="roads-aerial", validation=0.0, options={"every": 4}),
