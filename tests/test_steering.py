@@ -18,7 +18,7 @@ import pytest
 import torch
 
 import hyperplane
-from hyperplane import api, data, nets, recipes, tasks
+from hyperplane import api, cli, data, nets, recipes, tasks
 from hyperplane.cli import main
 from hyperplane.data.prompts import PromptSource
 from hyperplane.engine.chance import generator, seeded
@@ -327,6 +327,14 @@ def test_a_bad_reward_is_named(named, says, place):
     with pytest.raises(UserError, match=says) as told:
         api.run_recipe(begun("reward", reward=named), runs=".", name="bad", overwrite=True, code=named)
     assert "\n" not in str(told.value)
+
+
+def test_predict_tells_answers_and_explain_where_to_look(place, capsys):
+    Path("asked.jsonl").write_text('{"prompt": "12+34=", "answer": "46"}\n')
+    assert cli.main(["predict", "start", "asked.jsonl"]) == 0
+    assert capsys.readouterr().out.startswith("asked.jsonl, line 1\tanswer ")
+    with pytest.raises(UserError, match="answers prompts.*hyperplane generate start --prompt"):
+        api.load("start").explain()
 
 
 @pytest.mark.parametrize("task", ["reward", "preference"])

@@ -139,7 +139,9 @@ def _in_words(said: dict, probabilities: bool) -> str:
     if "embedding" in said:
         return " ".join(f"{value:.6g}" for value in said["embedding"])
     if "class" not in said:
-        return "\t".join(f"{name} {value:.6g}" for name, value in said.items())
+        return "\t".join(
+            f"{name} {value if isinstance(value, str) else f'{value:.6g}'}" for name, value in said.items()
+        )
     if not probabilities:
         return f"{said['class']}\t{said['probability']:.1%}"
     likeliest = sorted(said["probabilities"].items(), key=lambda item: -item[1])

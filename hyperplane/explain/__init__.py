@@ -48,6 +48,11 @@ def explain(
     no finished run, for pictures that cannot be read, and for nets whose slice needs data that are gone.
     """
     subject = load(path)
+    if subject.description.kind == "text" and subject.description.target != "target_BT":
+        raise UserError(
+            f"{path}: holds a net that answers prompts, which has no picture yet; for what it answers type: "
+            f"hyperplane generate {shlex.quote(str(path))} --prompt TEXT"
+        )
     if subject.description.kind == "text":
         return _explain_text(subject, pictures, png, watch)
     if not subject.labels:
