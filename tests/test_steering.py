@@ -333,7 +333,7 @@ def test_predict_tells_answers_and_explain_where_to_look(place, capsys):
     Path("asked.jsonl").write_text('{"prompt": "12+34=", "answer": "46"}\n')
     assert cli.main(["predict", "start", "asked.jsonl"]) == 0
     assert capsys.readouterr().out.startswith("asked.jsonl, line 1\tanswer ")
-    with pytest.raises(UserError, match="answers prompts.*hyperplane generate start --prompt"):
+    with pytest.raises(UserError, match=r"answers prompts.*hyperplane generate start --prompt"):
         api.load("start").explain()
 
 
