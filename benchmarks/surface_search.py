@@ -1,7 +1,7 @@
 """On which domain, and in which scaling, do the lecture's six losses of the surface hold?
 
 The lecture states the losses of 2, 3 and 4 hidden nodes for two kinds of nets, and neither the domain of its surface,
-nor how inputs and heights are scaled, nor which kind is which. Here ReLU, tanh and sigmoid are fitted to their limit
+nor how inputs and heights are scaled, nor which kind is which. Here ReLU, tanh and sigmoid are fitted
 on domains that people plot this function over, 31 x 31 points each, standardised: 64 restarts of Levenberg-Marquardt,
 halved after 50 iterations, at most 600, with each of three seeds, of which the best counts: the question is which
 losses exist. The share of the variance that is left unexplained does not depend on how heights are scaled; times

@@ -5,7 +5,7 @@ report.html, results.json    everything that the folder holds, for people and fo
 full/, quick/                of each size: results/EXPERIMENT.json, figures/EXPERIMENT/, runs/EXPERIMENT/CODE/, data/
 
 A result is shown only while the code that made it is as it was. Its runs lie under a hash of the code that trained them
-(CODE), and are used again only by the same.
+(CODE), and are used again only by the same; --overwrite removes all of them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from hyperplane.runs import atomic
 EXPERIMENTS = "hyperplane.lecture.experiments"
 TRAINS = ("recipes", "engine", "tasks", "nets", "data")
 """Rooms whose code decides what a trained run holds."""
-MEASURES = (*TRAINS, "explain", "predict")
+MEASURES = (*TRAINS, "explain", "predict", "lecture/experiments")
 """Rooms whose code decides what an experiment finds."""
 
 
@@ -89,13 +89,8 @@ class LectureFolder:
         return self.path / size / kind / experiment
 
     def runs(self, size: Size, experiment: str) -> Path:
-        """Return where an experiment's runs lie, by the code as it is; those of other code are removed."""
-        place = self.of(size, "runs", experiment)
-        mine = place / code(TRAINS)
-        for other in place.iterdir() if place.is_dir() else ():
-            if other != mine:
-                shutil.rmtree(other, ignore_errors=True)
-        return mine
+        """Return where an experiment's runs lie, by the code as it is; those of other code stay until `forget`."""
+        return self.of(size, "runs", experiment) / code(TRAINS)
 
     def keep(self, stored: Stored) -> None:
         """Write what an experiment found, in one step."""
@@ -129,16 +124,15 @@ class LectureFolder:
 def key(experiment: str) -> str:
     """Return the hash of what an experiment's result depends on.
 
-    That is its source text, data named after it, how it draws, the numbers of its claims, and the code of the rooms
-    that it measures with; nothing is imported.
+    That is its name, the numbers of its claims, and the code of all experiments (some take from others), of what they
+    draw and judge with, and of the rooms that they measure with; nothing is imported.
     """
     file = experiment.partition(".")[0]
     spec = importlib.util.find_spec(f"{EXPERIMENTS}.{file}")
     assert spec is not None and spec.origin is not None, f"there is no experiment {experiment}"
-    texts = sorted(f for f in Path(spec.origin).parent.glob(f"{file}*") if f.suffix in (".py", ".json"))
-    texts.append(Path(__file__).with_name("figures.py"))
     numbers = [(claim.id, claim.value, claim.sense) for claim in load().claims if claim.experiment == experiment]
-    held = [text.read_bytes() for text in texts] + [repr(numbers).encode(), code(MEASURES).encode()]
+    held = [experiment.encode(), repr(numbers).encode(), code(MEASURES).encode()]
+    held += [Path(__file__).with_name(f"{name}.py").read_bytes() for name in ("budget", "figures", "findings")]
     return hashlib.sha256(b"\0".join(held)).hexdigest()[:16]
 
 

@@ -35,7 +35,7 @@ MEANINGS: dict[Verdict, str] = {
     "refuted": "measured, and not so",
     "not judged": "a quick run found too little to say",
     "skipped": "what it needs is not on this machine",
-    "not run": "there is an experiment, and it was not run yet",
+    "not run": "there is an experiment, and it was not run yet, or by other code than this",
     "open": "no experiment tests it yet, or it is history",
 }
 

@@ -183,8 +183,8 @@ def complete(recipe: Recipe, description: Description) -> Recipe:
         optimizer = replace(optimizer, name=chosen, weight_decay=decay)  # pyright: ignore[reportArgumentType]
     if optimizer.name != "levenberg-marquardt" and optimizer.halving is not None:
         raise UserError(
-            f"optimizer.halving: found {optimizer.halving}, but {optimizer.name} drops no restarts; leave it out, or "
-            "type: --optimizer.name levenberg-marquardt"
+            f"optimizer.halving: found {optimizer.halving}, but {optimizer.name} drops no restarts; leave it out, "
+            "or for a squared loss type: --optimizer.name levenberg-marquardt"
         )
     if optimizer.name in SOLVERS:
         return _solved(replace(recipe, task=task, net=net, optimizer=optimizer), samples)

@@ -214,12 +214,14 @@ def test_a_hash_of_code_changes_with_every_file_of_its_rooms_and_no_other(tmp_pa
     assert len(seen) == 4 and code.__wrapped__(("engine",), tmp_path) in seen
 
 
-def test_runs_that_other_code_trained_are_removed(folder: LectureFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_that_other_code_trained_are_not_used(folder: LectureFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     before = folder.runs("full", "a.b")
     (before / "seed-0").mkdir(parents=True)
     assert folder.runs("full", "a.b") == before and (before / "seed-0").is_dir()
     monkeypatch.setattr("hyperplane.lecture.folder.code", lambda rooms: "other")
-    assert folder.runs("full", "a.b") != before and not before.exists()
+    assert folder.runs("full", "a.b") != before and (before / "seed-0").is_dir()
+    folder.forget("a.b", "full")
+    assert not before.exists()
 
 
 def test_each_experiment_has_a_key_of_its_own() -> None:

@@ -158,7 +158,8 @@ def classics(budget: Budget) -> Outcome:
             "mlp-mnist-svm",
             budget.judged(meets(claims["mlp-mnist-svm"], machine)),
             f"scikit-learn's SVC with an RBF kernel, C = {PENALTY:g} and gamma = scale, which were not tuned, "
-            f"trained on {trained_on}. The lecture gives neither kernel nor constants.",
+            f"trained on {trained_on}. The lecture gives neither kernel nor constants; C = 5 gave 98.34%, and C = 10 "
+            "with twice the gamma 98.43%.",
             Spread.of([machine]),
             "% of the test digits",
         ),

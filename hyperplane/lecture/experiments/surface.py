@@ -161,7 +161,10 @@ def _search_table() -> Table:
         )
         for (x1, x2), domain in zip(spans, _searched(), strict=True)
     )
-    caption = f"Stored on {stored['date']} by {stored['command']}, on {stored['hardware']}; not computed here"
+    caption = (
+        f"The best of {stored['results']['seeds']} seeds of 64 restarts, halved after 50 iterations, at most 600; "
+        f"stored on {stored['date']} by {stored['command']}, on {stored['hardware']}; not computed here"
+    )
     return Table(caption, ("domain", *(f"{k} {n}" for k in ("ReLU", "tanh") for n in NODES), "all six"), rows)
 
 
@@ -172,7 +175,7 @@ def _pictures(budget: Budget, domain: str, found: Found, last: dict[str, api.Run
          {a: found[domain, a, nodes] for a in SERIES[name]})
         for name in SERIES for nodes in NODES
     ]  # fmt: skip
-    drawn = figures.beside(rows, "loss: share of the variance left unexplained", "The surface, fitted to its limit")
+    drawn = figures.beside(rows, "loss: share of the variance left unexplained", "The surface by 2, 3 and 4 nodes")
     return (
         budget.draw("losses", drawn, f"The lecture's six losses, and ours on {domain}"),
         budget.explained("relu", last["relu-4"], "surface", "4 ReLU nodes"),
