@@ -195,8 +195,8 @@ def _at_equal_weights(budget: Budget, runs: Runs, adam: Runs) -> Finding:
         budget.judged(alike.median > 1),
         f"Both have 501 weights. In the lecture the shallow net's loss is 2.9 times the deep one's; after as many "
         f"iterations of L-BFGS it is {alike.median:.2g} times (of china from one start 2.3, and 2.6 after ten times as "
-        f"many), with AdamW {trained:.2g} times ({seconds[0]:.0f} s and {seconds[1]:.0f} s a fit). Random ReLU nets of these widths have {pieces[125,]:,.0f} and "
-        f"{pieces[20, 20]:,.0f} linear regions: depth is not more regions.",
+        f"many), with AdamW {trained:.2g} times ({seconds[0]:.0f} s and {seconds[1]:.0f} s a fit). Random ReLU nets of "
+        f"these widths have {pieces[125,]:,.0f} and {pieces[20, 20]:,.0f} linear regions: depth is not more regions.",
         alike,
         "times the loss of 20–20 is that of 125 nodes, after as many iterations",
         typed(_fit(budget, PHOTOGRAPHS[0], (20, 20))[1]),
@@ -227,8 +227,8 @@ def _ended(runs: list[api.Run]) -> str:
     return (
         f"{which} {len(outcomes)} fits had used up their iterations and were still going down, so their losses are "
         "upper bounds of what the nets can do. Measured once, of china from one start: 30,000 iterations instead of "
-        "3,000 leave 0.027 instead of 0.045 with 125 nodes, 0.024 instead of 0.048 with 300, and 0.010 instead of 0.020 "
-        "with 20–20 (benchmarks/pictures.py --longer)."
+        "3,000 leave 0.027 instead of 0.045 with 125 nodes, 0.024 instead of 0.048 with 300, and 0.010 instead of "
+        "0.020 with 20–20 (benchmarks/pictures.py --longer)."
     )
 
 
