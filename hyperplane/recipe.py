@@ -132,6 +132,8 @@ class AugmentRecipe:
     """Degrees that it is turned by at most, either way."""
     zoom: float = 0.0
     """Share that each of its axes is stretched or shrunk by at most, in [0, 1)."""
+    elastic: float = 0.0
+    """Pixels that knots of a mesh of 4 × 4 are moved by at most, each its own way, and smoothly what is between."""
     brightness: float = 0.0
     """Standard deviations of the training pixels that an image is made lighter or darker by at most."""
     contrast: float = 0.0
@@ -226,6 +228,7 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str, str]] = {
     "augment.shift": (lambda x: 0 <= x <= 4096, "0 or more pixels", "2"),
     "augment.rotate": (lambda x: 0 <= x <= 180, "0 to 180 degrees", "10"),
     "augment.zoom": (lambda x: 0 <= x < 1, "a share in [0, 1)", "0.1"),
+    "augment.elastic": (lambda x: 0 <= x < 4096, "a number of pixels, 0 or more", "1.5"),
     "augment.brightness": (lambda x: 0 <= x < 100, "a number of standard deviations, 0 or more", "0.2"),
     "augment.contrast": (lambda x: 0 <= x < 1, "a share in [0, 1)", "0.2"),
     "augment.cutout": (lambda x: 0 <= x <= 4096, "0 or more pixels", "8"),

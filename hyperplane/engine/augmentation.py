@@ -1,7 +1,7 @@
-"""Augmentation of images, a batch at a time on the device: each is moved, turned, zoomed, mirrored in its own way.
+"""Augmentation of images, a batch at a time on the device: each is moved, turned, bent, mirrored in its own way.
 
 What is moved in from outside repeats the edge. A field that lies over the image, such as mask_BHW, is moved with it,
-each pixel as it is. Shape suffixes: B batch, C channels, H and W pixels.
+each pixel as it is. Shape suffixes: B batch, C channels, H and W pixels, k knots.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from hyperplane.contracts import Batch, Description
 from hyperplane.engine.chance import generator
 from hyperplane.errors import UserError
 from hyperplane.recipe import AugmentRecipe
+
+KNOTS = 4
+"""Of the mesh that an elastic deformation moves, along each axis."""
 
 
 def changes(recipe: AugmentRecipe) -> bool:
@@ -77,8 +80,10 @@ class Augmentation:
             image_BCHW, over_BCHW = _alike(lambda x_BCHW: flipped(x_BCHW, mirror_B), image_BCHW, over_BCHW)
         if recipe.quarter:
             image_BCHW, over_BCHW = _alike(lambda x_BCHW: quarter_turned(x_BCHW, chance), image_BCHW, over_BCHW)
-        if recipe.rotate or recipe.zoom:
+        if recipe.rotate or recipe.zoom or recipe.elastic:
             grid_BHW2 = grid(image_BCHW, recipe.rotate, recipe.zoom, recipe.shift, chance)
+            if recipe.elastic:
+                grid_BHW2 = grid_BHW2 + bent(image_BCHW, recipe.elastic, chance)
             image_BCHW = sampled(image_BCHW, grid_BHW2)
             over_BCHW = None if over_BCHW is None else sampled(over_BCHW, grid_BHW2, "nearest")
         elif recipe.shift:
@@ -182,6 +187,20 @@ def grid(image_BCHW: Tensor, degrees: float, zoom: float, most: int, chance: tor
     second_B3 = torch.stack([sin_B / stretch / high_B, cos_B / high_B, down_B], dim=1)
     theta_B23 = torch.stack([first_B3, second_B3], dim=1).to(image_BCHW.dtype)
     return F.affine_grid(theta_B23, list(image_BCHW.shape), align_corners=False)
+
+
+def bent(image_BCHW: Tensor, most: float, chance: torch.Generator) -> Tensor:
+    """Return an elastic deformation, (B, H, W, 2), to be added to what `grid` returns.
+
+    The knots of a mesh of `KNOTS` by as many over the image are moved by up to `most` pixels along either axis, and
+    what lies between by cubic interpolation (Ronneberger et al. 2015, arXiv:1505.04597, section 3.1; elastic
+    distortions of digits are those of Simard et al. 2003).
+    """
+    count, _, height, width = image_BCHW.shape
+    draw_B2kk = torch.rand(count, 2, KNOTS, KNOTS, generator=chance, device=image_BCHW.device) * 2 - 1
+    moved_B2HW = F.interpolate(draw_B2kk, (height, width), mode="bicubic", align_corners=True)
+    pixel_2 = moved_B2HW.new_tensor([2 / width, 2 / height])
+    return (most * pixel_2 * moved_B2HW.permute(0, 2, 3, 1)).to(image_BCHW.dtype)
 
 
 def sampled(image_BCHW: Tensor, grid_BHW2: Tensor, mode: Literal["bilinear", "nearest"] = "bilinear") -> Tensor:

@@ -11,9 +11,12 @@ from hyperplane import api
 from hyperplane.contracts import Batch, Description
 from hyperplane.engine.augmentation import (
     Augmentation,
+    bent,
     flipped,
+    grid,
     lit,
     quarter_turned,
+    sampled,
     shifted,
     shrunk,
     turned,
@@ -85,6 +88,21 @@ def test_a_turn_goes_both_ways_and_no_further() -> None:
     assert angle_B.min() < -20 and angle_B.max() > 20 and angle_B.abs().max() < 31
 
 
+def test_an_elastic_deformation_moves_each_image_smoothly_by_pixels() -> None:
+    column_W = torch.arange(40.0)
+    ramp_BCHW = column_W.expand(200, 1, 30, 40)
+    shift_BHW2 = bent(ramp_BCHW, 2.0, chance())
+    still_BHW2 = grid(ramp_BCHW, 0.0, 0.0, 0, chance())
+    moved_BHW = sampled(ramp_BCHW, still_BHW2 + shift_BHW2)[:, 0] - column_W
+    inside_BHW = moved_BHW[:, :, 4:-4]
+    asked_BHW = shift_BHW2[:, :, 4:-4, 0] * 40 / 2
+    assert torch.allclose(inside_BHW, asked_BHW, atol=1e-4), "pixels along a row are what the ramp tells"
+    corner_B2 = shift_BHW2[:, 0, 0] * torch.tensor([40 / 2, 30 / 2])
+    assert 1.9 < corner_B2.abs().max() <= 2 and corner_B2.mean(0).abs().max() < 0.25, "a knot moves by up to 2 pixels"
+    assert inside_BHW.diff(dim=2).abs().max() < 0.7, "neighbours move nearly alike"
+    assert inside_BHW.flatten(1).std(1).min() > 0.2, "and yet no image moves as a whole"
+
+
 def test_a_hole_is_blanked_with_the_mean() -> None:
     image_BCHW = torch.randn(50, 1, 20, 20, generator=chance())
     seen_BCHW = with_hole(image_BCHW, 6, chance(1))
@@ -134,7 +152,8 @@ def test_a_mask_is_moved_with_its_image() -> None:
     seen = augment(batch, chance(), 0, 0.0)
     assert torch.equal(seen["image_BCHW"][:, 0].long(), seen["mask_BHW"]) and seen["mask_BHW"].dtype == torch.int64
     assert not torch.equal(seen["mask_BHW"], batch["mask_BHW"])
-    turned_too = Augmentation(replace(recipe, rotate=45.0, zoom=0.2, sizes=(6,)), "image_BCHW", described_mask, seed=0)
+    every = replace(recipe, rotate=45.0, zoom=0.2, elastic=1.0, sizes=(6,))
+    turned_too = Augmentation(every, "image_BCHW", described_mask, seed=0)
     seen = turned_too(batch, chance(), 0, 0.9)
     alike = (seen["image_BCHW"][:, 0].round().long() == seen["mask_BHW"]).double().mean()
     assert 0.85 < alike and set(seen["mask_BHW"].unique().tolist()) == {0, 1}
