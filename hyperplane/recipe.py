@@ -34,7 +34,8 @@ class DataRecipe:
     target: str | None = None
     """The column to predict; for tables."""
     validation: float = 0.1
-    """The share of samples kept for validation, in [0, 1), where the data bring no split of their own."""
+    """The share of samples kept for validation, in [0, 1), where the data bring no split of their own; of MNIST and
+    CIFAR-10 a fixed part is kept, and 0 keeps none."""
     test: float = 0.2
     """The share of samples kept for the final test, in [0, 1), where the data bring no split of their own."""
     size: int | None = None

@@ -3,7 +3,8 @@
 Shape suffixes: N records, C channels, H and W pixels.
 
 A record is a label byte and 3,072 bytes of pixels: a red, a green and a blue plane, row by row. The last tenth of
-data_batch_1 to data_batch_5 (5,000 of the published set) validates, test_batch tests.
+data_batch_1 to data_batch_5 (5,000 of the published set) validates, or with `data.validation` 0 trains as well;
+test_batch tests.
 """
 
 from __future__ import annotations
@@ -59,13 +60,8 @@ def open(path: Path, recipe: DataRecipe) -> arrays.ArraySource:
     batches = _read(path, problems)
     stop(problems)
     folder = _folder(path)
-    train = arrays.join([batches[file] for file in TRAIN])
-    cut = len(train.label_N) - max(len(train.label_N) // 10, 1)
-    held: dict[Split, arrays.Pixels] = {
-        "train": train.take(slice(None, cut)),
-        "validation": train.take(slice(cut, None)),
-        "test": batches[TEST],
-    }
+    train, validation, note = arrays.held_back(arrays.join([batches[file] for file in TRAIN]), 10, recipe)
+    held: dict[Split, arrays.Pixels] = {"train": train, "validation": validation, "test": batches[TEST]}
     return arrays.source(
         recipe,
         held,
@@ -73,7 +69,7 @@ def open(path: Path, recipe: DataRecipe) -> arrays.ArraySource:
         format="cifar",
         classes=CLASSES,
         hashes={file: files.sha256(folder / file) for file in (*TRAIN, TEST)},
-        notes=["The last tenth of the training files validates."],
+        notes=[note],
     )
 
 

@@ -4,7 +4,7 @@ Shape suffixes: N records, H and W pixels.
 
 The layout is LeCun's: two zero bytes, the type (8: unsigned byte), the number of axes, each axis' length as four bytes,
 most significant first, then the values. The last sixth of the training file validates: of 60,000 the first 50,000
-train and the last 10,000 validate. The t10k files, where they are there, test.
+train and the last 10,000 validate; with `data.validation` 0 all train. The t10k files, where they are there, test.
 """
 
 from __future__ import annotations
@@ -107,15 +107,10 @@ def open(path: Path, recipe: DataRecipe) -> arrays.ArraySource:
     parts = _read(path, problems)
     stop(problems)
     classes, parts = _named(path, recipe, parts)
-    train = parts["train"]
-    cut = len(train.label_N) - max(len(train.label_N) // 6, 1)
-    empty = train.take(slice(0, 0))
-    held: dict[Split, arrays.Pixels] = {
-        "train": train.take(slice(None, cut)),
-        "validation": train.take(slice(cut, None)),
-        "test": parts.get("t10k", empty),
-    }
-    notes = ["The last sixth of the training file validates."]
+    train, validation, note = arrays.held_back(parts["train"], 6, recipe)
+    test = parts.get("t10k", train.take(slice(0, 0)))
+    held: dict[Split, arrays.Pixels] = {"train": train, "validation": validation, "test": test}
+    notes = [note]
     if "t10k" not in parts:
         notes.append("There are no t10k files, so there is no test split.")
     read = [_file(path, part, what) for part in parts for what in AXES]

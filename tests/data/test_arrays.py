@@ -83,6 +83,17 @@ def test_cifar_reads_planes_and_holds_the_last_tenth_back(tmp_path: Path) -> Non
     assert np.array_equal(np.asarray(picture), record.transpose(1, 2, 0))
 
 
+def test_nothing_validates_where_nobody_asks_for_it(tmp_path: Path) -> None:
+    idx, cifar = makers.idx_folder(tmp_path / "idx", packed=False), makers.cifar_folder(tmp_path / "cifar")
+    for folder, count in ((idx, 60), (cifar, 50)):
+        whole = data.open(DataRecipe(source=str(folder), validation=0.0))
+        assert (whole.description.splits["train"], whole.description.splits["validation"]) == (count, 0)
+        kept = data.open(DataRecipe(source=str(folder)))
+        last, first = kept.sample_name("validation", 0), kept.description.splits["train"]
+        assert whole.sample_name("train", first) == last
+        assert "nothing validates" in " ".join(whole.description.notes)
+
+
 def test_digits_are_read_without_importing_scikit_learn() -> None:
     code = (
         "import sys; from hyperplane import data; from hyperplane.recipe import DataRecipe\n"

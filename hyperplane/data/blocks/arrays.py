@@ -40,6 +40,15 @@ class Pixels:
         return Pixels(self.pixel_NCHW[which], self.label_N[which], self.files, self.file_N[which], self.record_N[which])
 
 
+def held_back(train: Pixels, part: int, recipe: DataRecipe) -> tuple[Pixels, Pixels, str]:
+    """Return what trains, what validates (the last `part`-th, or with `data.validation` 0 nothing), and a note."""
+    if not recipe.validation:
+        return train, train.take(slice(0, 0)), "All that is for training trains, and nothing validates."
+    cut = len(train.label_N) - max(len(train.label_N) // part, 1)
+    note = f"Of what is for training the last 1/{part} validates; --data.validation 0 trains on it as well."
+    return train.take(slice(None, cut)), train.take(slice(cut, None)), note
+
+
 @dataclass(frozen=True)
 class ArraySource:
     """Labelled pictures in memory."""
