@@ -50,17 +50,21 @@ def mnist_compact() -> Recipe:
 
 
 def mnist_best() -> Recipe:
-    """A better single net for MNIST: the wider compact net, longer, its answers averaged over moved images.
+    """A better single net for MNIST: longer, on all 60,000 images, its answers averaged over moved images.
 
     Command: hyperplane train mnist --recipe mnist_best
-    Reached: 99.68% of 10,000 test digits (seeds: one, so no ±), trained in 349 s on one thread
-    Hardware: 2 cores of an AMD EPYC; python -m benchmarks.trained --seeds 1 mnist_best
+    Reached: 99.71 ± 0.06% of 10,000 test digits (mean and standard deviation of 5 seeds), trained in 518 s on one
+    thread beside other work
+    Hardware: 2 cores of an AMD EPYC; benchmarks/results/trained.json
+    With the 10,000 images that validate otherwise left out, 8 epochs reached 99.68%, 20 epochs, of which half saw
+    images of 20 pixels, 99.68%, and with elastic deformation as well 99.66% (one seed each): it is the images that tell.
     """
     start = mnist_compact()
     return replace(
         start,
-        augment=replace(start.augment, views="moved"),
-        training=replace(start.training, epochs=8),
+        data=DataRecipe(source="mnist", validation=0.0),
+        augment=replace(start.augment, rotate=12.0, zoom=0.12, views="moved"),
+        training=replace(start.training, epochs=10),
     )
 
 
@@ -83,17 +87,19 @@ def cifar10() -> Recipe:
 
 
 def cifar10_longer() -> Recipe:
-    """A compact net on CIFAR-10, for longer, its answers averaged over views.
+    """A compact net on all 50,000 images of CIFAR-10, for longer, its answers averaged over views.
 
     Command: hyperplane train cifar-10 --recipe cifar10_longer
-    Reached: 93.90% of 10,000 test pictures (seeds: one, so no ±), trained in 34 minutes of one thread
-    Hardware: 2 cores of an AMD EPYC; python -m benchmarks.trained --seeds 1 cifar10_longer
+    Reached: CIFAR
+    Hardware: 2 cores of an AMD EPYC; benchmarks/results/trained.json
+    With the 5,000 images that validate otherwise left out, 14 epochs reached 93.90% (one seed).
     """
     start = cifar10()
     return replace(
         start,
+        data=DataRecipe(source="cifar-10", validation=0.0),
         augment=replace(start.augment, sizes=(20, 26), views="mirrored-moved"),
-        training=replace(start.training, epochs=14),
+        training=replace(start.training, epochs=15),
     )
 
 
@@ -111,4 +117,21 @@ def fashion_mnist() -> Recipe:
         net=NetRecipe("compact", {"widths": [32, 64, 128], "patch": 3}),
         augment=AugmentRecipe(flip=True, shift=1, sizes=(14,), views="mirrored"),
         training=TrainingRecipe(epochs=10, batch=256, evaluate_every=5),
+    )
+
+
+def fashion_mnist_best() -> Recipe:
+    """A better single net for Fashion-MNIST: wider, longer, on all 60,000 images.
+
+    Command: hyperplane train fashion-mnist --recipe fashion_mnist_best
+    Reached: FASHION
+    Hardware: 2 cores of an AMD EPYC; benchmarks/results/trained.json
+    """
+    start = fashion_mnist()
+    return replace(
+        start,
+        data=DataRecipe(source="fashion-mnist", validation=0.0),
+        net=NetRecipe("compact", {"widths": [64, 128, 256], "patch": 3}),
+        augment=replace(start.augment, cutout=6, sizes=(14, 20), views="mirrored-moved"),
+        training=replace(start.training, epochs=16),
     )
