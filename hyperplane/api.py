@@ -156,8 +156,8 @@ class Run:
     ) -> list[Path]:
         """Draw what the net learned, into the run's folder `explain`, and return the files; `png` as well as SVG.
 
-        With pictures, for a net that sorts images: why it says what of these. `watch` is told what is drawn, and what
-        is left out and why.
+        With pictures, for a net that sorts images: why it says what of these; with other runs, for a net of pixels:
+        what all of them get wrong on the same tiles. `watch` is told what is drawn, and what is left out and why.
         """
         return explain.explain(self.path, [Path(picture) for picture in pictures], png, watch)
 
@@ -204,7 +204,8 @@ def train(
     fields = {"data.target": target, "seed": seed, **(changes or {})}
     fields = {name: value for name, value in fields.items() if value is not None}
     begins = None if start is None else str(start)
-    base = recipes.start(str(data), net, task, fields.get("optimizer.name"), given, begins)
+    frozen = bool(fields.get("net.frozen"))
+    base = recipes.start(str(data), net, task, fields.get("optimizer.name"), given, begins, frozen)
     how: dict[str, Any] = {"overwrite": overwrite, "download": download, "explained": explained}
     how["code"] = fields.get("task.options.reward")
     return Run(run_recipe(recipe_file.replace(base, fields), runs=runs, name=name, watch=watch, **how))

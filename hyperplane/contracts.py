@@ -176,11 +176,14 @@ class Net(Protocol):
 
     The keyword-only arguments of its constructor are its options. One that says something of every token of a text,
     (B, T, outputs), has an attribute `SAYS_OF = "token"`; its tokens are numbers below `outputs`. One that speaks of
-    every pixel of an image, (B, outputs, H, W), has `SAYS_OF = "pixel"`. One whose last layer is an embedding again
-    has an attribute `tied` that is true. One with outputs beside the last (auxiliary heads, or what it says at an
-    earlier step) has an attribute `auxiliary` as well: by the name of each one's tap, the weight of its loss. In
-    training, where taps are given, they are filled; prediction needs the last output alone. One that sets weights from
-    data has a method `prepare(x)`, which is given the first training samples before the first step.
+    every pixel of an image, (B, outputs, H, W), has `SAYS_OF = "pixel"`. One that may hold another net
+    has the names of those files in `HOLDS`: `around(file, options)` gives the options with which it does (None: with
+    none), and `taken(weights, file, shape)` that one's weights, or those of its own kind, under its own keys, from a
+    net that was built for inputs of that shape. One whose last layer is an embedding again has an attribute `tied` that
+    is true. One with outputs beside the last (auxiliary heads, or what it says at an earlier step) has an attribute
+    `auxiliary` as well: by the name of each one's tap, the weight of its loss. In training, where taps are given, they
+    are filled; prediction needs the last output alone. One that sets weights from data has a method `prepare(x)`, which
+    is given the first training samples before the first step.
     """
 
     ACCEPTS: ClassVar[tuple[str, ...]]

@@ -78,6 +78,8 @@ class NetRecipe:
     learning rate is then a tenth where it is left open. None draws the weights from the seed."""
     start_sha256: str | None = None
     """SHA-256 of those weights; None takes what is there."""
+    frozen: bool = False
+    """Leave all of the start's weights as they are, and train the head alone, at the whole learning rate."""
 
 
 @dataclass(frozen=True)

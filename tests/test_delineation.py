@@ -13,6 +13,7 @@ from hyperplane import api
 from hyperplane.cli import main
 from hyperplane.errors import UserError
 from hyperplane.runs.folder import RunFolder
+from hyperplane.tasks.blocks import mask_errors, mask_figures
 
 CHANGES = {
     "net.options.depths": [1, 1],
@@ -102,6 +103,43 @@ def test_errors_tiles_and_pulls_are_drawn(run: api.Run) -> None:
     assert names == ["errors.svg", "tiles.svg", "pulls.svg"]
     with pytest.raises(UserError, match="type: hyperplane predict"):
         run.explain(run.path / "report.html")
+
+
+def test_runs_are_drawn_side_by_side(run: api.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = run.path.parent.parent
+    changes = {**CHANGES, "training.steps": 2, "task.options.loss": "bce"}
+    other = api.train(place / "streets", net="unet", runs=place / "runs", name="other", changes=changes)
+    run.explain()
+    assert main(["explain", str(run.path), str(other.path)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        str(run.path / "explain" / "beside.svg"),
+        str(run.path / "report.html"),
+    ]
+    told = {one.file: one.caption for one in RunFolder(run.path).read_explained()}
+    assert list(told) == ["errors.svg", "tiles.svg", "pulls.svg", "beside.svg"]
+    assert "streets: loss bce+0.5*cldice+0.1*connectivity, epochs 7, steps 40, F1 " in told["beside.svg"]
+    assert "other: loss bce, epochs 1, steps 2, F1 " in told["beside.svg"]
+    strange = api.train(streets(tmp_path / "s", 6), net="unet", runs=tmp_path, name="strange", changes=changes)
+    digits = api.train("digits", runs=tmp_path, changes={"training.epochs": 1})
+    for more, says in (
+        ([strange.path], "strange: was judged on other images than .*streets, expected the same; name runs of one set"),
+        ([digits.path], "digits: holds no net of pixels, expected one beside"),
+        ([other.path] * 5, "found 6 runs, expected at most 5; name fewer"),
+    ):
+        with pytest.raises(UserError, match=says):
+            run.explain(*more)
+    for file in (tmp_path / "s" / "images").iterdir():
+        file.unlink()
+    with pytest.raises(UserError, match="strange: its data are gone, or not as they were; put them back"):
+        strange.explain(other.path)
+
+
+def test_neighbouring_breaks_have_one_ring() -> None:
+    error_HW = np.full((60, 60), mask_errors.HIT, np.uint8)
+    error_HW[10:14, 10:13] = error_HW[10, 16] = error_HW[50, 50] = mask_errors.BROKEN
+    rings = mask_figures.rings(error_HW, most=6, more=3)
+    assert len(rings) == 2 and rings[0][2] == 5.0 and np.hypot(rings[0][0] - 11.5, rings[0][1] - 11) < 1
+    assert rings[1][:2] == (50, 50)
 
 
 def test_what_nets_of_pixels_have_not_is_told(run: api.Run, tmp_path: Path) -> None:

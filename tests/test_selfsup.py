@@ -228,6 +228,16 @@ def test_a_stopped_run_goes_on_to_the_same_bits(name: str, tmp_path: Path) -> No
     assert one.keys() == whole.keys() and all(torch.equal(one[key], whole[key]) for key in one)
 
 
+def test_a_net_without_attention_that_learned_without_labels_has_nothing_to_draw(tmp_path: Path) -> None:
+    recipe = replace(recipes.start("digits", "lenet", "selfsup-dino"), training=TrainingRecipe(steps=1, batch=8))
+    path = api.run_recipe(recipe, runs=tmp_path)
+    picture = tmp_path / "one.png"
+    Image.fromarray(makers.noise((8, 8))).save(picture)
+    for pictures in ([], [picture]):
+        with pytest.raises(UserError, match=r"learned without labels.*--from"):
+            explain.explain(path, pictures)
+
+
 @pytest.mark.parametrize("name", TASKS)
 def test_from_a_flat_folder_to_a_classifier(name: str, tmp_path: Path) -> None:
     (tmp_path / "flat" / "deeper").mkdir(parents=True)
@@ -244,8 +254,8 @@ def test_from_a_flat_folder_to_a_classifier(name: str, tmp_path: Path) -> None:
     assert len(run.predict(tmp_path / "flat" / "1.png")["embedding"]) == 16
 
     assert "positions.svg" in {file.name for file in explain.explain(run.path)}
-    with pytest.raises(UserError, match="learned without labels"):
-        explain.explain(run.path, [tmp_path / "flat" / "1.png"])
+    drawn = explain.explain(run.path, [tmp_path / "flat" / "1.png"])
+    assert [file.stem for file in drawn] == ["given-1-attention-heads", "given-1-attention-rollout"]
 
     makers.class_folders(tmp_path / "pets", {"cat": 8, "dog": 8})
     tuned = recipes.start(str(tmp_path / "pets"), weights=str(run.path))
@@ -305,8 +315,8 @@ def test_several_views_of_an_answer_are_refused(tmp_path: Path) -> None:
 
 
 def test_recipes_are_found_by_their_task() -> None:
-    usual = recipes.find("fashion-mnist", "vit-small-28")
-    assert usual.task.name != "selfsup-mae" and usual.data.labels_per_class is None
+    usual = recipes.find("cifar-10", "vit-small-32")
+    assert usual.task.name == "classification" and usual.augment.sizes
     assert api.run_name(recipes.start("digits", None, "selfsup-mae")) == "digits-selfsup-mae"
     assert recipes.find("fashion-mnist", None, "selfsup-mae").net.name == "vit-small-28"
     assert recipes.find("fashion-mnist").net.name == "compact"

@@ -217,9 +217,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         "def breaks(prompt, answer, expected):\n    return 1 / 0\n"
         "def nothing(prompt, answer, expected):\n    return float('nan')\n"
         "def word(prompt, answer, expected):\n    return 'good'\n"
+        "def huge(prompt, answer, expected):\n    return 10**400\n"
+        "def several(prompt, answer, expected):\n    return [0.0, 1.0]\n"
+        "def leaves(prompt, answer, expected):\n    raise SystemExit(0)\n"
+        "def forgets(prompt, answer, expected):\n    answer == expected\n"
+        "def narrow(prompt, answer):\n    return 1.0\n"
         "number = 3\n"
     )
     Path("broken.py").write_text("import there_is_no_such_module\n")
+    Path("leaves.py").write_text("import sys\nsys.exit()\n")
     rows = [{"prompt": f"{k}+10=", "chosen": str(k + 10), "rejected": "99"} for k in range(10, 60)]
     Path("pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     yield folder
@@ -316,6 +322,12 @@ def test_who_loads_a_run_runs_no_code(place, capsys):
         ),
         ("rewards.py:nothing", "it returned nan, expected a finite number"),
         ("rewards.py:word", "it returned 'good', expected a finite number"),
+        ("rewards.py:huge", "it returned 1000.*, expected a finite number"),
+        ("rewards.py:several", r"it returned \[0.0, 1.0\], expected a finite number"),
+        ("rewards.py:leaves", "it raised SystemExit: 0"),
+        ("rewards.py:forgets", "it returned None, expected a finite number"),
+        ("rewards.py:narrow", r"it raised TypeError: narrow\(\) takes 2 positional arguments"),
+        ("leaves.py:score", r"leaves.py: cannot be run .SystemExit"),
         ("rewards.py:number", "has no function number"),
         ("rewards.py:absent", "has no function absent"),
         ("rewards.py", "found 'rewards.py', expected a Python file"),
@@ -335,6 +347,13 @@ def test_predict_tells_answers_and_explain_where_to_look(place, capsys):
     assert capsys.readouterr().out.startswith("asked.jsonl, line 1\tanswer ")
     with pytest.raises(UserError, match=r"answers prompts.*hyperplane generate start --prompt"):
         api.load("start").explain()
+
+
+def test_with_a_draft_an_answer_ends_where_it_ends_without(place):
+    run = api.load("start")
+    for prompt in ("12+34=", "50+50="):
+        assert run.generate(prompt, temperature=0, draft=run) == run.generate(prompt, temperature=0)
+    assert "\n" not in run.generate("12+34=", seed=3, draft=run)
 
 
 @pytest.mark.parametrize("task", ["reward", "preference"])

@@ -20,6 +20,7 @@ $ hyperplane explain runs/points-region
 $ hyperplane explain runs/mnist
 $ hyperplane explain runs/pets photo.jpg
 $ hyperplane explain runs/book letter.txt
+$ hyperplane explain runs/roads runs/roads-cldice
 $ hyperplane explain --worked figures"""
 
 
@@ -30,7 +31,8 @@ class Explain:
     run: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="RUN")] = None
     """A run folder."""
     pictures: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="PICTURE ...")] = ()
-    """Pictures, or folders of them, to explain instead, for nets that sort images; a text file for language models."""
+    """Pictures, or folders of them, to explain instead, for nets that sort images and transformers; a text file for
+    language models; for nets of pixels further runs, whose errors are drawn on the same tiles."""
     png: bool = False
     """Write each figure as PNG as well as SVG."""
     worked: Path | None = None

@@ -11,6 +11,7 @@ from typing import Literal
 import tyro
 
 from hyperplane.cli.blocks.arguments import parse
+from hyperplane.errors import UserError
 
 DESCRIPTION = """Write text with a trained language model.
 
@@ -62,6 +63,10 @@ def main(arguments: list[str]) -> int:
     how = Sampling(asked.tokens, asked.temperature, asked.top_k, asked.top_p, asked.seed, asked.stop)
     trained = predict.load(asked.run)
     draft = predict.load(asked.draft) if asked.draft else None
+    if not asked.prompt:
+        raise UserError('generate --prompt: found no text; type: --prompt "Once", or leave it out')
+    if draft is not None:
+        generate.expect_alike(trained, draft)
     for note in generate.notes(trained, asked.prompt):
         print(f"note: {note}", file=sys.stderr)
     writes = smaller.smaller(trained, asked.weights)
@@ -80,7 +85,7 @@ def main(arguments: list[str]) -> int:
         write_line("")
     if draft is not None:
         guessed, tokens = sum(one.guessed for one in written), sum(one.tokens for one in written)
-        print(f"note: The draft guessed {guessed:,} of {tokens:,} tokens.", file=sys.stderr)
+        print(f"note: Of {tokens:,} tokens the draft guessed {guessed:,} rightly.", file=sys.stderr)
     if asked.weights != "float32":
         found = smaller.compare(trained, writes, "".join(one.prompt + one.text for one in written))
         told = found or "not compared with float32: neither data nor text enough"

@@ -103,8 +103,11 @@ def _maps(asked: Predict, trained: Trained, encoded: Encoded, bad: list[UserErro
                 f"predict.graph: found {len(encoded)} pictures, expected one; name one, or leave --graph out"
             )
         network = Network(asked.graph, asked.gap, asked.tolerance, metres=asked.unit == "metres")
-    elif asked.gap or asked.tolerance is not None:
-        raise UserError("predict: found --gap or --tolerance, which are a network's; type: --graph roads.geojson")
+        network.expect_place(Path(encoded.names[0]))
+    elif asked.gap or asked.tolerance is not None or asked.unit != "pixels":
+        raise UserError(
+            "predict: found --gap, --tolerance or --unit, which are a network's; type: --graph roads.geojson"
+        )
     maps = Maps(asked.to or FOLDER, trained.description.classes, asked.json)
     for one in delineate(trained, encoded, tiling=tiling, bad=bad.append):
         if network is not None:

@@ -23,12 +23,17 @@ $ hyperplane train digits
 $ hyperplane train mnist --net lenet --training.epochs 5
 $ hyperplane train table.csv --target price --net mlp --net.hidden 32 32
 $ hyperplane train photos/ --from runs/resnet50
+$ hyperplane train photos/ --from runs/resnet50 --frozen
 $ hyperplane train pile/ --task selfsup-mae
 $ hyperplane train photos/ --from runs/pile-selfsup-mae --data.labels-per-class 60
 $ hyperplane train book.txt --data.vocabulary byte
 $ hyperplane train addition --from runs/addition --task reward
+$ hyperplane train prompts.jsonl --from runs/prompts --task reward --task.reward my_reward.py:score
 $ hyperplane train --recipe runs/digits/recipe.json --name again
 $ hyperplane train --resume runs/digits"""
+
+
+Switch = tyro.conf.FlagCreatePairsOff[bool]
 
 
 @dataclass(frozen=True)
@@ -43,13 +48,13 @@ class Train:
     """Name of the run folder; the data's name where it is left out."""
     runs: Path = Path("runs")
     """Where run folders go."""
-    resume: bool = False
+    resume: Switch = False
     """Go on with an unfinished run."""
-    overwrite: bool = False
+    overwrite: Switch = False
     """Replace a run of the same name."""
-    download: bool = False
+    download: Switch = False
     """Fetch a known set that is not here, and check its hash."""
-    explain: bool = True
+    explain: Switch = True
     """Leave out the pictures of what a net of one or two inputs learned, and the film of its training."""
 
 
@@ -58,6 +63,7 @@ def main(arguments: list[str]) -> int:
     asked, said = parse_recipe(Train, "train", without_options(arguments), Recipe(), DESCRIPTION)
     if not asked.resume:
         _expect_no_weights(asked.source or "", "data")
+        _expect_no_weights(said.net.name or "", "a net's name")
         needed = owners(arguments) | ({"data"} if set(arguments) & {"--help", "-h"} else set())
         base = _with_names(_base(asked, said), said, needed)
         asked, recipe = parse_recipe(Train, "train", arguments, base, DESCRIPTION)
@@ -143,7 +149,8 @@ def _base(asked: Train, said: Recipe) -> Recipe:
     elif asked.recipe is not None:
         _expect_no_weights(asked.recipe, "a recipe")
         given = recipes.named(asked.recipe)
-    return recipes.start(asked.source, said.net.name, said.task.name, said.optimizer.name, given, said.net.start)
+    net = said.net
+    return recipes.start(asked.source, net.name, said.task.name, said.optimizer.name, given, net.start, net.frozen)
 
 
 def _expect_no_weights(named: str, expected: str) -> None:

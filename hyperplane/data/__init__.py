@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,7 +27,7 @@ from hyperplane.data.blocks import files, pictures
 from hyperplane.data.blocks.encoded import Encoded
 from hyperplane.data.blocks.fewer import fewer
 from hyperplane.data.blocks.files import Known, Remote
-from hyperplane.data.blocks.problems import Refusal, expect_no_weights, hint, quote, unreadable
+from hyperplane.data.blocks.problems import Refusal, expect_no_weights, hint, quote, unreadable, weights_in
 from hyperplane.errors import UserError
 from hyperplane.recipe import DataRecipe
 
@@ -83,6 +84,18 @@ def look(recipe: DataRecipe) -> tuple[str, str]:
         return name, f"the known set {recipe.source}" if path is None else module.sniff(path).reason
 
 
+def windowed(recipe: DataRecipe, like: Description) -> DataRecipe:
+    """Return the recipe of other data, with the context of a net trained on what `like` describes, if that is text.
+
+    So a text is refused as too short where it is too short for that net. Raises UserError as `look` does.
+    """
+    if like.kind != "text":
+        return recipe
+    known = getattr(discovery.load("data", look(recipe)[0]), "OPTIONS", {})
+    context = {"context": like.shapes["token_BT"][0]} if "context" in known else {}
+    return replace(recipe, options={**recipe.options, **context})
+
+
 def sniff(path: Path) -> list[tuple[str, Sniff]]:
     """Return how sure each format is that a path is its own, and why, best first."""
     found: list[tuple[str, Sniff]] = []
@@ -126,6 +139,8 @@ def _resolve(recipe: DataRecipe, download: bool, fetched: bool = True) -> tuple[
     pictures.check_size(recipe.size)
     path = Path(os.path.expanduser(recipe.source))
     run = _exists(path / "recipe.json") and _exists(path / "environment.json")
+    if _exists(path) and not (path.is_file() or path.is_dir()):
+        raise Refusal(path, "is a pipe or a device, expected a file or a folder", "name one")
     if _exists(path) and not run:
         return forced or _format_of(path), path
     owners = {known: e.name for e in discovery.entries("data").values() for known in e.variants}
@@ -163,6 +178,8 @@ def _format_of(path: Path) -> ModuleType:
     found = sniff(path)
     best, why = found[0]
     if why.score == 0:
+        if path.is_dir() and (held := weights_in(path)) is not None:
+            expect_no_weights(held, "data")
         said = "; ".join(f"{entry}: {seen.reason}" for entry, seen in found)
         raise Refusal(path, f"is nothing that a data format reads ({said})", "see hyperplane list data")
     return discovery.load("data", best)

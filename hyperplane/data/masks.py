@@ -119,7 +119,7 @@ class MaskSource:
         _, *size = own.shapes["image_BCHW"]
         shapes = {**own.shapes, "image_BCHW": (like.shapes[like.input][0], *size)}
         described = described_alike(own, like)
-        return self._described(replace(described, shapes=shapes, encoding={**described.encoding, **_kept_mask(own)}))
+        return self._described(replace(described, shapes=shapes, encoding={**whole(described), **_kept_mask(own)}))
 
     def encoded_as(self, like: Description) -> MaskSource:
         """Return the same images in the channels and the normalisation of `like`, with its classes.
@@ -150,8 +150,7 @@ class MaskSource:
         """Return the image, or its tile, at its own size."""
         which = self._crop_of(index)[0] if split == "train" and self.tiles_N is not None else index
         piece = self.pieces[split][which]
-        box = (piece.left, piece.top, piece.left + piece.width, piece.top + piece.height)
-        return pictures.show(self.root / piece.image).crop(box)
+        return rasters.show(self.root / piece.image, piece.cut)
 
     def _described(self, description: Description) -> MaskSource:
         return replace(self, description=description, held={})
@@ -186,10 +185,11 @@ def sniff(path: Path) -> Sniff:
         return Sniff(0.0, "is not a folder")
     found = pairs.folders(path)
     for image_folder, mask_folder in found.values():
-        if any(map(pictures.is_picture, files.walk(image_folder))):
-            if any(map(pictures.is_picture, files.walk(mask_folder))):
-                return Sniff(1.0, f"folders of images and of masks: {some((image_folder.name, mask_folder.name))}")
-            return Sniff(0.5, "folders of images and of masks, the latter without pictures")
+        full = [any(map(pictures.is_picture, files.walk(folder))) for folder in (image_folder, mask_folder)]
+        if all(full):
+            return Sniff(1.0, f"folders of images and of masks: {some((image_folder.name, mask_folder.name))}")
+        if any(full):
+            return Sniff(0.95, f"folders of images and of masks, the {'latter' if full[0] else 'former'} empty")
     return Sniff(0.1 if found else 0.0, "holds no folders of images and of masks")
 
 
@@ -199,7 +199,7 @@ def open(path: Path, recipe: DataRecipe) -> MaskSource:
     Every mask is decoded, to learn what its values mean. What has no partner is left out and named in a note.
     """
     chosen = _options(recipe)
-    found = look(path)
+    found = look(path, chosen["mask"])
     if recipe.skip_bad and found.problems:
         found.notes.append(f"Bad files were left out: {some((problem.where for problem in found.problems), 50)}.")
     stop([] if recipe.skip_bad else found.problems)
@@ -257,7 +257,7 @@ def open(path: Path, recipe: DataRecipe) -> MaskSource:
 def check(path: Path, recipe: DataRecipe) -> list[Problem]:
     """Return everything that is wrong with the folder: files, partners, sizes, values."""
     chosen = _options(recipe)
-    found = look(path, decode=True)
+    found = look(path, chosen["mask"])
     paired = found.paired
     problems = [
         *found.problems,
@@ -299,7 +299,12 @@ def encode(inputs: Sequence[Path] | bytes, description: Description) -> Encoded:
         pictures.normalise(image_BCHW, how["mean"], how["std"])
         return Batch({description.input: image_BCHW, "size_B2": size_B2}, torch.arange(first, last))
 
-    return Encoded(tuple(names), tuple(notes), take, lambda index: pictures.show(places[index]))
+    def show(index: int) -> Image.Image:
+        place = places[index]
+        return rasters.show(place) if isinstance(place, Path) else pictures.show(place)
+
+    notes += [note for place in places if isinstance(place, Path) for note in rasters.notes(place)]
+    return Encoded(tuple(names), tuple(notes), take, show)
 
 
 def _options(recipe: DataRecipe) -> dict[str, Any]:
@@ -324,7 +329,7 @@ def _reading(path: Path, recipe: DataRecipe, chosen: dict[str, Any], found: Foun
             counts[value] = counts.get(value, 0) + n
     foreground = chosen["foreground"] or ("dark" if recipe.source in DARK else "light")
     names = KNOWN[recipe.source].classes if recipe.source in KNOWN else ()
-    return labels.find(counts, f"{name(path)}: its masks", chosen["mask"], foreground, names)
+    return labels.find(counts, name(path), chosen["mask"], foreground, names)
 
 
 def _split(path: Path, recipe: DataRecipe, every: int | None, found: Found) -> dict[Split, list[Piece]]:
@@ -386,7 +391,7 @@ def _tell(
             say(f"{what}; for the other type: --data.foreground {other}.")
         empty = [piece.mask for piece, counts in found.counts.items() if piece.whole and not reading.counts(counts)[1]]
         if empty:
-            say(f"{len(empty)} masks are empty: {some(empty)}.")
+            say(f"{len(empty)} mask{'s are' if len(empty) > 1 else ' is'} empty: {some(empty, 50)}.")
     tiled = {piece.image for pieces in held.values() for piece in pieces if not piece.whole}
     if tiled:
         what = f"Images of more than {LARGEST_WHOLE} pixels a side were cut into tiles of about {TILE}"
@@ -433,6 +438,11 @@ def _widened(image: np.ndarray, mask: np.ndarray, size: tuple[int, int]) -> tupl
 
 def _repeated(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.pad(image, [(0, 0), (0, size[0] - image.shape[1]), (0, size[1] - image.shape[2])], mode="edge")
+
+
+def whole(described: Description) -> dict[str, Any]:
+    """Return an encoding of pictures of which all is read, not the middle alone."""
+    return {name: value for name, value in described.encoding.items() if name != "middle"}
 
 
 def _kept_mask(description: Description) -> dict[str, Any]:

@@ -63,7 +63,8 @@ class NetworkSource:
 
     def read_as(self, like: Description) -> NetworkSource:
         """Return the same networks in the channels and the normalisation of `like`."""
-        return replace(self, description=self._shaped(described_alike(self.description, like)))
+        described = described_alike(self.description, like)
+        return replace(self, description=self._shaped(replace(described, encoding=masks.whole(described))))
 
     def encoded_as(self, like: Description) -> NetworkSource:
         """Return the same networks in the channels and the normalisation of `like`, a net for two classes."""

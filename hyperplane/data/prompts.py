@@ -9,7 +9,9 @@ Made up, from the recipe's data seed (`data/blocks/exercises.py`): `addition` (1
 tests, the next `data.validation` validates: whatever an exercise's seed and number, no run trains on what another holds
 out. Options: `samples` (2,000) to train on, `held_out` (500) to validate and as many to test.
 
-A vocabulary, as of texts, is chosen by all that is there; a run that begins with another has that one's. A sample's
+A vocabulary, as of texts, is chosen by all that is there; a run that begins with another has that one's. The net reads
+`context` tokens, as many as the longest prompt with its answer has where nothing is said: more leave room for what the
+net is to go on with. A sample's
 token_BT is prompt and answer, filled up with 0 to the longest; answer_BT is at each place the token of the answer that
 comes next, -100 elsewhere; prompt_B counts the tokens of the prompt.
 
@@ -34,7 +36,7 @@ from hyperplane.contracts import Batch, Description, Problem, Sniff, Split
 from hyperplane.data.blocks import exercises, files, splits, vocabulary
 from hyperplane.data.blocks.encoded import Encoded
 from hyperplane.data.blocks.files import Known
-from hyperplane.data.blocks.problems import Refusal, name, one_line, options, quote, stop
+from hyperplane.data.blocks.problems import Refusal, name, one_line, options, quote, some, stop
 from hyperplane.data.blocks.vocabulary import Vocabulary
 from hyperplane.errors import UserError
 from hyperplane.recipe import DataRecipe
@@ -44,13 +46,18 @@ KNOWN: dict[str, Known] = {
     "sorting": Known("digits to be sorted, made up and checked by a program"),
     "countdown": Known("three numbers that are to give a fourth, made up and checked by a program"),
 }
-TEXT_OPTIONS: dict[str, tuple[Any, Any]] = {"vocabulary": (vocabulary.Kind | None, None), "pieces": (int, 4096)}
+TEXT_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "context": (int | None, None),
+    "vocabulary": (vocabulary.Kind | None, None),
+    "pieces": (int, 4096),
+}
 OPTIONS: dict[str, tuple[Any, Any]] = {
     "samples": (int, 2000),
     "held_out": (int, 500),
     "digits": (int | None, None),
     **TEXT_OPTIONS,
 }
+SUFFIXES = frozenset({".jsonl", ".ndjson"})
 END = "\n"
 """What every answer ends with."""
 ELSEWHERE = -100
@@ -59,6 +66,7 @@ TRIES = 50
 """Times that exercises are drawn for each that is wanted, before there are said to be too few."""
 PIECE = 1024
 """Samples that are evaluated at once."""
+MOST_CONTEXT = 65_536
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,9 @@ class Row:
     rejected: str | None = None
     line: int = 0
     """Where it stands in its file, from 1."""
+
+    def __str__(self) -> str:
+        return f"line {self.line}" if self.line else quote(self.prompt)
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -108,7 +119,7 @@ class PromptSource:
     def sample_name(self, split: Split, index: int) -> str:
         """Return the line of its file, or of an exercise its prompt."""
         row = self.rows[split][index]
-        return f"line {row.line}" if row.line else row.prompt
+        return str(row) if row.line else row.prompt
 
     def show(self, split: Split, index: int) -> dict[str, str]:
         """Return prompt and answers."""
@@ -120,14 +131,15 @@ class PromptSource:
 
 def sniff(path: Path) -> Sniff:
     """Say how sure it is that a path is a file of prompts with answers, and why."""
+    named = path.suffix.lower() in SUFFIXES and path.is_file()
     try:
         with path.open("rb") as stream:
             first = json.loads(stream.readline(1 << 20))
     except (OSError, ValueError, RecursionError):
-        return Sniff(0.0, "is no file of JSON lines")
-    if not isinstance(first, dict) or "prompt" not in first:
-        return Sniff(0.0, "has no prompt in its first line")
-    return Sniff(0.95, f"JSON lines with {' and '.join(list(first)[:4])}")
+        return Sniff(0.9, f"a file named {path.suffix}") if named else Sniff(0.0, "is no file of JSON lines")
+    if isinstance(first, dict) and "prompt" in first:
+        return Sniff(0.95, f"JSON lines with {' and '.join(list(first)[:4])}")
+    return Sniff(0.9, f"a file named {path.suffix}") if named else Sniff(0.0, "has no prompt in its first line")
 
 
 def open(path: Path | None, recipe: DataRecipe) -> PromptSource:
@@ -137,8 +149,8 @@ def open(path: Path | None, recipe: DataRecipe) -> PromptSource:
     """
     splits.check_shares(recipe)
     if path is None:
-        return _exercises(recipe, options(recipe.options, OPTIONS))
-    chosen = options(recipe.options, TEXT_OPTIONS)
+        return _exercises(recipe, _chosen(recipe.options, OPTIONS))
+    chosen = _chosen(recipe.options, TEXT_OPTIONS)
     problems: list[Problem] = []
     rows = _read(path, problems)
     if not (recipe.skip_bad and rows):
@@ -147,13 +159,13 @@ def open(path: Path | None, recipe: DataRecipe) -> PromptSource:
     parts = splits.split(recipe, len(prompts), None, name(path))
     part_of = {prompts[k]: part for part, held in parts.items() for k in held.tolist()}
     held: dict[Split, list[Row]] = {part: [r for r in rows if part_of[r.prompt] == part] for part in parts}
-    text, trains = ("".join(r.prompt + END.join(r.answers) + END for r in some) for some in (rows, held["train"]))
+    text, trains = ("".join(r.prompt + END.join(r.answers) + END for r in of) for of in (rows, held["train"]))
     known = vocabulary.choose(chosen["vocabulary"], text, trains, chosen["pieces"])
     notes = [f"{len(rows):,} lines with {len(prompts):,} different prompts; {known.kind} vocabulary of {len(known):,}."]
     if problems:
         notes.append(f"{len(problems)} bad lines were left out: {', '.join(p.where for p in problems[:5])}.")
     hashes = {path.name: files.sha256(path)}
-    return _source(_description(path.name, known, notes, hashes), held, known, None)
+    return _source(_description(path.name, known, notes, hashes), held, known, chosen["context"])
 
 
 def check(path: Path | None, recipe: DataRecipe) -> list[Problem]:
@@ -174,12 +186,13 @@ def encode(inputs: Sequence[Path] | bytes, description: Description) -> Encoded:
     texts = {"standard input": inputs} if isinstance(inputs, bytes) else {name(p): files.read(p) for p in inputs}
     found: dict[str, str] = {}
     for where, content in texts.items():
-        for number, line in enumerate(_decoded(content, where).splitlines(), 1):
+        strict = Path(where).suffix.lower() in SUFFIXES
+        for number, line in enumerate(_decoded(content, where).split("\n"), 1):
             if line.strip():
-                found[f"{where}, line {number}"] = _prompt(line)
+                found[f"{where}, line {number}"] = _prompt(line.removesuffix("\r"), f"{where}, line {number}", strict)
     if not found:
         raise UserError(f"{next(iter(texts), 'the inputs')}: holds no prompts; write one in each line")
-    tokens = [_encoded(known, prompt, where) for where, prompt in found.items()]
+    tokens = [known.encode_of(where, prompt) for where, prompt in found.items()]
     for where, token_N in zip(found, tokens, strict=True):
         if len(token_N) > context:
             raise UserError(f"{where}: has {len(token_N)} tokens, expected at most {context}, the net's; shorten it")
@@ -190,6 +203,15 @@ def encode(inputs: Sequence[Path] | bytes, description: Description) -> Encoded:
 
     prompts = list(found.values())
     return Encoded(tuple(found), (), take, lambda k: {"prompt": prompts[k]})
+
+
+def _chosen(given: dict[str, Any], known: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
+    """Return the options with what was left out; raises UserError for a context out of range."""
+    chosen = options(given, known)
+    if chosen["context"] is not None and not 1 <= chosen["context"] <= MOST_CONTEXT:
+        found = chosen["context"]
+        raise UserError(f"data.options.context: found {found}, expected 1 to {MOST_CONTEXT:,}; type: --data.context 64")
+    return chosen
 
 
 def _exercises(recipe: DataRecipe, chosen: dict[str, Any]) -> PromptSource:
@@ -232,7 +254,9 @@ def _exercises(recipe: DataRecipe, chosen: dict[str, Any]) -> PromptSource:
     out = json.dumps([list(held[part]) for part in ("validation", "test")])
     hashes = {"held out": hashlib.sha256(out.encode()).hexdigest()}
     description = _description(kind, known, notes, hashes, kind)
-    return _source(description, {part: list(rows.values()) for part, rows in held.items() if rows}, known, None)
+    return _source(
+        description, {part: list(rows.values()) for part, rows in held.items() if rows}, known, chosen["context"]
+    )
 
 
 def _description(
@@ -260,18 +284,18 @@ def _source(
     longest, where = 0, ""
     for part, held in rows.items():
         encoded[part] = [
-            [_encoded(known, text, named) for text in (row.prompt, *(answer + END for answer in row.answers))]
+            [known.encode_of(f"{named}, {row}", text) for text in (row.prompt, *(a + END for a in row.answers))]
             for row in held
         ]
         for row, (prompt_N, *answers) in zip(held, encoded[part], strict=True):
             needed = len(prompt_N) + max(map(len, answers)) - 1
             if needed > longest:
-                longest, where = needed, f"line {row.line}" if row.line else quote(row.prompt)
+                longest, where = needed, str(row)
     if context is not None and longest > context:
         raise Refusal(
             named,
-            f"has a prompt with its answer of {longest} tokens ({where}), but the net to begin with reads {context}",
-            "shorten it, or begin with a run of a longer context",
+            f"has a prompt with its answer of {longest} tokens ({where}), too many for a context of {context}",
+            f"shorten it, or train the net from its beginning with --data.context {longest}",
         )
     context = context or longest
     fields = {part: _fields(held, context) for part, held in encoded.items()}
@@ -295,13 +319,6 @@ def _fields(encoded: list[list[np.ndarray]], context: int) -> dict[str, Tensor]:
     return {field: torch.from_numpy(array) for field, array in held.items()}
 
 
-def _encoded(known: Vocabulary, text: str, where: str) -> np.ndarray:
-    try:
-        return known.encode(text)
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from error
-
-
 def _decoded(content: bytes, where: str) -> str:
     try:
         return content.decode("utf-8-sig")
@@ -311,13 +328,20 @@ def _decoded(content: bytes, where: str) -> str:
         raise Refusal(where, what, "save it as text (UTF-8)") from error
 
 
-def _prompt(line: str) -> str:
-    """Return what stands under prompt in a JSON line; any other line is a prompt itself."""
+def _prompt(line: str, where: str, strict: bool) -> str:
+    """Return what stands under prompt in a JSON line; any other line is a prompt itself, unless that is not so.
+
+    Raises UserError for a prompt that is no text, and where it is `strict` for a line without one.
+    """
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
-        return line
-    return found["prompt"] if isinstance(found, dict) and isinstance(found.get("prompt"), str) else line
+        found = None
+    if isinstance(found, dict) and isinstance(prompt := found.get("prompt"), str):
+        return prompt
+    if strict or (isinstance(found, dict) and "prompt" in found):
+        raise UserError(f'{where}: holds {quote(line)}, expected {{"prompt": "..."}}; correct it')
+    return line
 
 
 def _read(path: Path, problems: list[Problem]) -> list[Row]:
@@ -334,7 +358,7 @@ def _read(path: Path, problems: list[Problem]) -> list[Row]:
             answer = found["answer"] if "answer" in found else found["chosen"]
             rows.append(Row(found["prompt"], answer, found.get("rejected"), number))
     if not rows and not problems:
-        problems.append(Problem(name(path), "is empty, expected a prompt and an answer in each line", "fill it"))
+        problems.append(Problem(name(path), "is empty, expected a prompt and an answer in each line", "add lines"))
     return rows
 
 
@@ -352,7 +376,8 @@ def _wrong(line: str, before: list[Row]) -> str | None:
         keys = {"prompt", "chosen", "rejected"} if before[0].rejected is not None else {"prompt", "answer"}
     missing = sorted(keys - found.keys())
     if missing:
-        return f"has no {' and no '.join(missing)}, {expected}, alike in all lines"
+        named = "" if {"prompt", "answer"} & found.keys() else f" (it has {some(found, 4)})"
+        return f"has no {' and no '.join(missing)}{named}, {expected}, alike in all lines"
     for key in sorted(keys):
         if not isinstance(found[key], str):
             return f"has {quote(json.dumps(found[key]))} under {key}, expected a text"

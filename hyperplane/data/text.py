@@ -110,7 +110,8 @@ class TextSource:
             )
         known, context = vocabulary.read(like.encoding), like.shapes["token_BT"][0]
         held: dict[Split, Tensor] = {
-            part: _stored(known, self.vocabulary.decode(t.tolist())) for part, t in self.tokens.items()
+            part: _stored(known, self.vocabulary.decode(t.tolist()), f"{self.description.name}, {part} part")
+            for part, t in self.tokens.items()
         }
         own = replace(self.description, encoding=like.encoding, shapes=like.shapes)
         return _source(own, held, known, context)
@@ -158,7 +159,8 @@ def open(path: Path, recipe: DataRecipe) -> TextSource:
     text = "\n".join(read.values())
     cut = int(len(text) * (1 - recipe.validation))
     known = vocabulary.choose(chosen["vocabulary"], text, text[:cut], chosen["pieces"])
-    held: dict[Split, Tensor] = {"train": _stored(known, text[:cut]), "validation": _stored(known, text[cut:])}
+    parts: dict[Split, str] = {"train": text[:cut], "validation": text[cut:]}
+    held: dict[Split, Tensor] = {part: _stored(known, held, path.name) for part, held in parts.items()}
     notes = [f"{len(text):,} characters, as {len(known):,} tokens: {known.kind} vocabulary."]
     if len(read) > 1:
         notes.append(f"{len(read)} files follow each other, by path.")
@@ -204,10 +206,7 @@ def encode(inputs: Sequence[Path] | bytes, description: Description) -> Encoded:
         texts |= {name(file): text for file, text in read.items()}
     tokens, longer = [], False
     for where, text in texts.items():
-        try:
-            token_N = known.encode(text)
-        except UserError as error:
-            raise UserError(f"{where}: {error}") from error
+        token_N = known.encode_of(where, text)
         tokens.append(torch.from_numpy(token_N[-context:]))
         longer = longer or len(token_N) > context
 
@@ -238,8 +237,8 @@ def _source(description: Description, tokens: dict[Split, Tensor], known: Vocabu
     return TextSource(replace(description, shapes=shapes, splits=counts), tokens, known)
 
 
-def _stored(known: Vocabulary, text: str) -> Tensor:
-    return torch.from_numpy(known.encode(text).astype(np.uint8 if len(known) <= 256 else np.int32))
+def _stored(known: Vocabulary, text: str, where: str) -> Tensor:
+    return torch.from_numpy(known.encode_of(where, text).astype(np.uint8 if len(known) <= 256 else np.int32))
 
 
 def _expect_in_range(recipe: DataRecipe, chosen: dict[str, Any]) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -61,6 +63,16 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         return safetensors.torch.load(data), state
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise UserError(f"{folder}: is damaged ({error}); start again with --overwrite") from error
+
+
+@contextmanager
+def fitting(folder: Path) -> Iterator[None]:
+    """Turn what breaks while a checkpoint's tensors are put back, since they are of other shapes, into a UserError."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+        told = " ".join(str(error).split())[:160]
+        raise UserError(f"{folder}: does not fit its recipe ({told}); start again with --overwrite") from error
 
 
 def digest(recipe: Recipe) -> str:

@@ -287,15 +287,12 @@ class Loop:
         if found is None:
             return
         tensors, self.state = found
-        try:
+        with checkpoints.fitting(self.folder):
             self.model.load_state_dict(_under("model.", tensors))
             optimizers.load_state_tensors(self.optimizer, _under("optimizer.", tensors))
             self.best = {n: t.to(self.precision.device) for n, t in _under("best.", tensors).items()}
             if self.average is not None:
                 self.average.load(_under("average.", tensors), self.state.average_updates)
-        except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
-            told = " ".join(str(error).split())[:160]
-            raise UserError(f"{self.folder}: does not fit its recipe ({told}); start again with --overwrite") from error
 
 
 def most_steps(training: TrainingRecipe, per_epoch: int) -> int:

@@ -5,18 +5,23 @@ Shape suffixes: B batch, C channels, H and W pixels, K outputs.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hyperplane import nets, tasks
+from hyperplane import discovery, nets, tasks
 from hyperplane.contracts import Batch, Description, Output, Task
 from hyperplane.engine.chance import seeded
 from hyperplane.errors import UserError
 from hyperplane.recipe import Recipe
 
+READ = {"image_BCHW": "images", "token_BT": "text", "feature_BD": "rows of numbers"}
+"""What people call the fields that nets read."""
+USUAL = {"image": "lenet", "text": "gpt-modern"}
+"""A net for each kind of samples; of others an MLP."""
 Views = Literal["one", "mirrored", "moved", "mirrored-moved", "turned"]
 
 
@@ -28,6 +33,28 @@ class Model(nn.Module):
         self.net = net
         self.task = cast(nn.Module, task)
         self.views: Views = views
+        self.still: tuple[nn.Module, ...] = ()
+        """Parts of the net that are frozen, which never train."""
+
+    def freeze(self, trained: Collection[str]) -> None:
+        """Keep every tensor of the net but those of these names as it is, in training too.
+
+        Parts with no other tensors are in evaluation mode for good: batch normalisation goes by what it keeps, and
+        nothing is left out by chance there. No gradient is computed for them, nor through them.
+        """
+        for name, weight in self.net.named_parameters():
+            weight.requires_grad_(weight.requires_grad and name in trained)
+        held: dict[nn.Module, set[str]] = {
+            part: {f"{place}.{key}" for key in part.state_dict()} for place, part in self.net.named_modules() if place
+        }
+        self.still = tuple(part for part, keys in held.items() if keys and keys.isdisjoint(trained))
+
+    def train(self, mode: bool = True) -> Model:
+        """Go into training mode, but for what is frozen, or into evaluation mode."""
+        super().train(mode)
+        for part in self.still:
+            part.eval()
+        return self
 
     def forward(self, batch: Batch, taps: dict[str, Tensor] | None = None) -> Output:
         """Return the task's output for a batch."""
@@ -95,16 +122,18 @@ def build(recipe: Recipe, description: Description) -> Model:
     assert recipe.task.name is not None and recipe.net.name is not None, "the recipe was completed before"
     with seeded(recipe.seed, "weights"):
         task = tasks.build(recipe.task.name, description, recipe.task.options)
+        _expect_readable(recipe.net.name, description)
         shape = description.shapes[description.input]
         net = nets.build(recipe.net.name, shape, task.outputs, recipe.net.options)
         join = getattr(task, "join", None)
         if join is not None:
             join(net)
-    accepts: tuple[str, ...] = net.ACCEPTS  # pyright: ignore[reportAssignmentType]
-    if description.input not in accepts:
+    masks = description.target == "mask_BHW"
+    if (getattr(net, "SAYS_OF", "sample") == "pixel") != masks:
+        asked = "a class of every pixel" if masks else f"one answer for each sample ({description.target})"
         raise UserError(
-            f"net {recipe.net.name}: reads {' or '.join(accepts)}, but {description.name} holds {description.input}; "
-            "choose another with --net (hyperplane list nets)"
+            f"net {recipe.net.name}: {'does not speak' if masks else 'speaks'} of every pixel, but {description.name} "
+            f"asks for {asked}; choose another with --net (hyperplane list nets)"
         )
     if recipe.augment.views != "one" and len(shape) != 3:
         raise UserError(f"augment.views: found {recipe.augment.views}, but the samples are no images; leave it out")
@@ -116,3 +145,13 @@ def build(recipe: Recipe, description: Description) -> Model:
     if begin := getattr(task, "begin", None):
         begin(net)
     return Model(net, task, recipe.augment.views)
+
+
+def _expect_readable(name: str, description: Description) -> None:
+    accepts: tuple[str, ...] = discovery.load("nets", name).NET.ACCEPTS
+    if description.input not in accepts:
+        read = " or ".join(READ.get(field, field) for field in accepts)
+        raise UserError(
+            f"net {name}: reads {read}, but {description.name} holds {READ.get(description.input, description.input)}; "
+            f"type: --net {USUAL.get(description.kind, 'mlp')}, or choose another (hyperplane list nets)"
+        )

@@ -18,7 +18,6 @@ from hyperplane.engine.loop import Interrupted, Record
 from hyperplane.engine.model import Model
 from hyperplane.engine.snapshots import Weights
 from hyperplane.engine.solvers import Solver
-from hyperplane.errors import UserError
 from hyperplane.recipe import Recipe
 from hyperplane.runs.records import Outcome
 
@@ -104,11 +103,8 @@ class SolverLoop:
         if found is None:
             return
         tensors, self.state = found
-        try:
+        with checkpoints.fitting(self.folder):
             self._solver().load(tensors, self.state.step)
-        except (KeyError, IndexError, ValueError, RuntimeError) as error:
-            told = " ".join(str(error).split())[:160]
-            raise UserError(f"{self.folder}: does not fit its recipe ({told}); start again with --overwrite") from error
 
     def _record(self, solver: Solver) -> None:
         self.record(

@@ -97,9 +97,12 @@ class _Run:
         self.model = model.build(recipe, self.description)
         if getattr(self.model.task, "STEERS", False) and recipe.net.start is None:
             raise UserError(f"task {recipe.task.name}: goes on with a trained net, and none is named; type: --from RUN")
+        self.parameters = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+        told = () if goes_on else fine_tuning.begin(self.model, recipe, self.description)
+        told += fine_tuning.freeze(self.model, recipe, self.description)
         if goes_on:
             self.description = folder.read_description()
-        elif told := fine_tuning.begin(self.model, recipe, self.description):
+        elif told:
             self.description = replace(self.description, notes=(*self.description.notes, *told))
         self.precision = precision.choose(recipe.hardware, self.model, here.local_rank)
         splits = source.description.splits
@@ -185,10 +188,6 @@ class _Run:
             self.loop.state.step,
             self.loop.steps,
         )
-
-    @property
-    def parameters(self) -> int:
-        return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
 
     def finish(self, split: Split, gathered: dict[str, Tensor]) -> None:
         """Write weights, judgement, pictures, report, and last the manifest that makes the folder a finished run."""

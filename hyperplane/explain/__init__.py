@@ -13,14 +13,16 @@ from hyperplane import data
 from hyperplane.data import Encoded
 from hyperplane.data.blocks import vocabulary
 from hyperplane.errors import UserError
-from hyperplane.explain import attention, film, masks, text, worked
+from hyperplane.explain import attention, film, mask_runs, masks, text, worked
 from hyperplane.explain.gallery import Drawn, draw
-from hyperplane.explain.images import Drawing, Gallery, LeftOut, Watch
+from hyperplane.explain.images import Drawing, Gallery, LeftOut, Watch, names
 from hyperplane.explain.levels import GRID
 from hyperplane.explain.moving import Film
 from hyperplane.explain.subject import Subject, load, view
 from hyperplane.explain.vision import Vision
+from hyperplane.nets.vit import ViT
 from hyperplane.runs import atomic, report
+from hyperplane.runs.folder import RunFolder
 from hyperplane.runs.records import Explained
 from hyperplane.tasks.blocks import figures as house
 
@@ -43,9 +45,10 @@ def explain(
     one; nets that sort images by their filters, maps and samples, transformers by their attention as well; all others,
     and these too where that takes little, on a slice through three samples of the training data. Nets of pixels are
     drawn by their errors, and by what each loss pulls at. Arguments: the run folder; pictures, or folders of them, to
-    explain instead, for a net that sorts images, or a text file for a language model; whether to write each figure as
-    PNG as well as SVG; who is told of what is drawn and of what is left out. Raises UserError for a folder that holds
-    no finished run, for pictures that cannot be read, and for nets whose slice needs data that are gone.
+    explain instead, for a net that sorts images or a transformer, a text file for a language model, or for a net of
+    pixels further runs on the same data, to see their errors on the same tiles; whether to write each figure as PNG as
+    well as SVG; who is told of what is drawn and of what is left out. Raises UserError for a folder that holds no
+    finished run, for pictures that cannot be read, and for nets whose slice needs data that are gone.
     """
     subject = load(path)
     if subject.description.kind == "text" and subject.description.target != "target_BT":
@@ -56,8 +59,11 @@ def explain(
     if subject.description.kind == "text":
         return _explain_text(subject, pictures, png, watch)
     if not subject.labels:
-        return _unlabelled(subject, bool(pictures), png)
+        return _unlabelled(subject, pictures, png)
     if subject.description.target == "mask_BHW":
+        if pictures and all(RunFolder(place).manifest.is_file() for place in pictures):
+            drawn = mask_runs.beside([subject, *map(load, pictures)], watch)
+            return _write(subject, "", None, {"beside": drawn}, png, added=True)
         if pictures:
             named = " ".join(shlex.quote(str(picture)) for picture in pictures[:3])
             raise UserError(
@@ -90,7 +96,10 @@ def _explain_text(subject: Subject, files: Sequence[Path], png: bool, watch: Wat
     batch = next(encoded.batches(1, None))
     token_T = batch["token_BT"][0, : int(batch["length_B"][0])]
     if len(token_T) < 2:
-        raise UserError(f"{files[0]}: has one token, expected two or more, since each is foretold by those before it")
+        raise UserError(
+            f"{files[0]}: has one token, expected two or more, since each is foretold by those "
+            "before it; name a longer text"
+        )
     known = vocabulary.read(subject.description.encoding)
     given = text.Text(token_T.to(next(subject.model.parameters()).device), known, files[0].name)
     drawn = {f"given-{name}": one for name, one in text.draw(subject, given).items()}
@@ -104,9 +113,19 @@ def write_worked(folder: Path, png: bool = False) -> list[Path]:
     return [file for name, figure in worked.figures().items() for file in _save(figure, folder / name, png)]
 
 
-def _unlabelled(subject: Subject, pictures: bool, png: bool) -> list[Path]:
-    """Draw what a net that learned without labels attends to; raises UserError where there is nothing to be drawn."""
-    drawn = {} if pictures else attention.draw(subject)
+def _unlabelled(subject: Subject, pictures: Sequence[Path], png: bool) -> list[Path]:
+    """Draw what a net that learned without labels attends to, in given pictures or its own.
+
+    Raises UserError where there is nothing to be drawn.
+    """
+    drawn: dict[str, Drawn] = {}
+    if pictures and isinstance(subject.model.net, ViT):
+        encoded = _encoded(subject, pictures)
+        for position, (name, file) in enumerate(names(encoded)):
+            image_1CHW = encoded.read(position, position + 1)[subject.description.input]
+            drawn |= {f"{file}-{what}": one for what, one in attention.given(subject, image_1CHW, name).items()}
+    elif not pictures:
+        drawn = attention.draw(subject)
     if not drawn:
         path = subject.folder.path
         raise UserError(
@@ -114,7 +133,7 @@ def _unlabelled(subject: Subject, pictures: bool, png: bool) -> list[Path]:
             f"that sorts images; its report shows its features, and to teach it classes type: hyperplane train FOLDER "
             f"--from {path}"
         )
-    return _write(subject, "", None, drawn, png)
+    return _write(subject, "", None, drawn, png, added=bool(pictures))
 
 
 def _slice(subject: Subject, watch: Watch) -> dict[str, Drawn]:
@@ -138,6 +157,11 @@ def _read(subject: Subject, vision: Vision | None, pictures: Sequence[Path]) -> 
             f"{subject.folder.path}: was trained on {described.name} ({described.kind}), expected one of images "
             f"where pictures are given; type: hyperplane explain {subject.folder.path}"
         )
+    return _encoded(subject, pictures)
+
+
+def _encoded(subject: Subject, pictures: Sequence[Path]) -> Encoded:
+    """Return pictures as inputs of the net; raises UserError where they are none, or too many."""
     encoded = data.encode(list(pictures), subject.description)
     if len(encoded) > MOST_GIVEN:
         raise UserError(f"explain: found {len(encoded):,} pictures, expected at most {MOST_GIVEN}; name fewer of them")

@@ -68,6 +68,21 @@ def of_images(net: ViT, seen: Samples) -> dict[str, Drawn]:
     return _heads(net, seen) | _together(net, seen)
 
 
+def given(subject: Subject, image_1CHW: Tensor, name: str) -> dict[str, Drawn]:
+    """Return what a vision transformer attends to in a picture of that name, as its net reads it; none for other nets.
+
+    By what the figures show, in order: each head of the layers, and all layers together.
+    """
+    net = subject.model.net
+    if not isinstance(net, ViT):
+        return {}
+    image_1CHW = image_1CHW.to(net.pos_embed)
+    drawn = of_images(net, Samples(image_1CHW, [_picture(image_1CHW[0].cpu(), *_scale(subject))], [name], "given"))
+    return {
+        what: Drawn(one.figure, f"{name}: {one.caption[:1].lower()}{one.caption[1:]}") for what, one in drawn.items()
+    }
+
+
 def rollout(attention_LTT: Sequence[Tensor]) -> Tensor:
     """Return how much of each token, (T, T), comes from each input token through all layers.
 
@@ -138,9 +153,13 @@ def _samples(subject: Subject, net: ViT) -> Samples | None:
         right = not answers or truth == said
         name = described.classes[truth] if described.classes else ""
         names.append(name if right else f"{name}, taken for {described.classes[said]}")
-    mean_C, std_C = (np.asarray(described.encoding[name]) for name in ("mean", "std"))
-    pictures = [_picture(image_CHW, mean_C, std_C) for image_CHW in image_BCHW[:SHOWN].cpu()]
+    pictures = [_picture(image_CHW, *_scale(subject)) for image_CHW in image_BCHW[:SHOWN].cpu()]
     return Samples(image_BCHW, pictures, names, split)
+
+
+def _scale(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of each channel, by which a picture was made an input."""
+    return np.asarray(subject.description.encoding["mean"]), np.asarray(subject.description.encoding["std"])
 
 
 def _picture(image_CHW: Tensor, mean_C: np.ndarray, std_C: np.ndarray) -> np.ndarray:

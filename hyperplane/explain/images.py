@@ -6,6 +6,7 @@ channels, H and W pixels.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +20,7 @@ from hyperplane.contracts import Source
 from hyperplane.data import Encoded
 from hyperplane.engine.chance import generator
 from hyperplane.engine.model import build
-from hyperplane.explain import alike, evidence, filters, maps, receptive, samples, walk
+from hyperplane.explain import alike, attention, evidence, filters, maps, receptive, samples, walk
 from hyperplane.explain.gallery import Drawn
 from hyperplane.explain.moving import Film
 from hyperplane.explain.samples import Answers, Survey
@@ -214,17 +215,16 @@ class Gallery:
         return alike.neighbours(queries, which_BK, survey, train, self.vision.classes)
 
     def given(self, encoded: Encoded) -> Gallery:
-        """Draw what the net says of given pictures and why, and their maps; return it."""
+        """Draw what the net says of given pictures and why, its maps, and what a transformer attends to; return it."""
         if not self.vision.stages:
             self._leave_out("feature maps and Grad-CAM", "the net has no maps")
-        for position, place in enumerate(encoded.names):
-            name = place.replace("\\", "/").rpartition("/")[2]
+        for position, (name, file) in enumerate(names(encoded)):
             image_1CHW = encoded.read(position, position + 1)[self.subject.description.input].to(self.vision.like)
-            file = self._free(f"given-{_plain(name)}")
             told = f"{name}: what the net says of it, and which pixels speak for that (blue) and against it (orange)."
             self._draw(file, lambda x=image_1CHW, n=name: self._one(x[0], n), told)
             if self.vision.stages:
                 self._maps(f"{file}-maps", image_1CHW, f"{name}, through the net", name)
+            self.drawn |= {f"{file}-{k}": one for k, one in attention.given(self.subject, image_1CHW, name).items()}
         return self
 
     def _one(self, image_CHW: Tensor, name: str) -> Figure:
@@ -243,9 +243,17 @@ class Gallery:
     def _surveyed(self) -> int:
         return self.vision.afford(SURVEY_OPERATIONS, LEAST_SURVEYED, SURVEYED)
 
-    def _free(self, name: str) -> str:
-        taken = sum(other == name or other.startswith(f"{name}-n") for other in self.drawn)
-        return f"{name}-n{taken + 1}" if taken else name
+
+def names(encoded: Encoded) -> list[tuple[str, str]]:
+    """Return the name of each given picture, and what the names of its figures begin with, of each another."""
+    found: list[tuple[str, str]] = []
+    seen: Counter[str] = Counter()
+    for place in encoded.names:
+        name = place.replace("\\", "/").rpartition("/")[2]
+        file = f"given-{_plain(name)}"
+        seen[file] += 1
+        found.append((name, f"{file}-n{seen[file]}" if seen[file] > 1 else file))
+    return found
 
 
 def _plain(name: str) -> str:

@@ -12,6 +12,7 @@ from typing import cast
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from hyperplane.contracts import Source, Split
@@ -22,6 +23,7 @@ from hyperplane.explain.images import Drawing, LeftOut, Watch
 from hyperplane.explain.sheet import Cell
 from hyperplane.explain.subject import Subject
 from hyperplane.tasks.blocks import mask_errors, mask_figures, mask_losses, pieces
+from hyperplane.tasks.blocks.figures import BLUE, ORANGE
 from hyperplane.tasks.blocks.mask_errors import BROKEN, FALSE, HIT, MISSED
 from hyperplane.tasks.blocks.mask_losses import Term
 from hyperplane.tasks.delineation import Delineation
@@ -32,6 +34,12 @@ SHOWN, TILES, ACROSS = 3, 12, 4
 """Images that are shown; tiles, and how many in a row."""
 SIDE = 96
 """Of a tile, in pixels."""
+OF_ONE = 3
+"""Tiles of one image, at most: one whose mask is wrong would fill the figure."""
+FAINT = 0.05
+"""Share of the strongest pull below which a pixel shows its neighbours'."""
+ENLARGED = 3
+"""Times that a tile is, so that rings are round."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +74,7 @@ def draw(subject: Subject, watch: Watch) -> dict[str, Drawn]:
         watch(LeftOut("what is missed and false", "the data are gone, or not as they were"))
         return {}
     split = judged(subject.description)
-    count = subject.description.splits[split]
-    seen = [_see(subject, subject.source, split, i) for i in sorted({k * count // IMAGES for k in range(IMAGES)})]
+    seen = looked_through(subject, subject.source, split)
     seen.sort(key=lambda one: -one.wrong)
     middle = seen[len(seen) // 2]
     figures: tuple[tuple[str, str, Callable[[], Drawn]], ...] = (
@@ -86,6 +93,12 @@ def draw(subject: Subject, watch: Watch) -> dict[str, Drawn]:
     return drawn
 
 
+def looked_through(subject: Subject, source: Source, split: Split) -> list[Seen]:
+    """Return what a net says of the images of a split, of many evenly spaced ones."""
+    count = subject.description.splits[split]
+    return [_see(subject, source, split, i) for i in sorted({k * count // IMAGES for k in range(IMAGES)})]
+
+
 def errors(seen: list[Seen]) -> Drawn:
     """Draw images, what the net says, and what of that is missed, false and broken."""
     rows, names = [], []
@@ -97,10 +110,10 @@ def errors(seen: list[Seen]) -> Drawn:
                 Cell(mask_figures.painted(one.picture_HW3, one.error_HW)),
             ]
         )
-        names.append(f"{_short(one.name)}\n{one.breaks} break{'s' * (one.breaks != 1)}")
+        names.append(f"{short(one.name)}\n{one.breaks} break{'s' * (one.breaks != 1)}")
     columns = ("image", "probability", "found, missed, false")
     figure = sheet.sheet("What is missed, false and broken", rows, columns, names, tall=_tall(seen), more=0.28)
-    _key(figure)
+    key(figure)
     return Drawn(
         figure.figure,
         "The worst images and one in the middle. What was found is blue, what was missed orange, what is false violet; "
@@ -110,35 +123,47 @@ def errors(seen: list[Seen]) -> Drawn:
 
 def tiles(seen: list[Seen]) -> Drawn:
     """Draw the tiles of all images in which most pixels are wrong."""
-    found: list[tuple[float, Seen, tuple[slice, slice]]] = []
-    for one in seen:
-        height, width = one.error_HW.shape
-        high, wide = min(SIDE, height), min(SIDE, width)
-        for top in range(0, height - high + 1, high):
-            for left in range(0, width - wide + 1, wide):
-                place = (slice(top, top + high), slice(left, left + wide))
-                found.append((float(np.isin(one.error_HW[place], (MISSED, FALSE, BROKEN)).mean()), one, place))
+    found = [(wrong(one, place), one, place) for one in seen for place in tiles_of(one)]
     found.sort(key=lambda item: -item[0])
+    found = [item for i, item in enumerate(found) if sum(other[1] is item[1] for other in found[:i]) < OF_ONE]
     rows: list[list[Cell | None]] = []
     for first in range(0, min(TILES, len(found)), ACROSS):
         some = found[first : first + ACROSS]
         rows.append([Cell(one.picture_HW3[place]) for _, one, place in some])
         rows.append(
             [
-                Cell(
-                    mask_figures.painted(one.picture_HW3[place], one.error_HW[place]),
-                    f"{_short(one.name)}, {share:.0%} wrong",
-                )
+                Cell(painted(one, one.picture_HW3, place), f"{short(one.name)}, {share:.0%} wrong")
                 for share, one, place in some
             ]
         )
     figure = sheet.sheet("The worst tiles", rows, more=0.28)
-    _key(figure)
+    key(figure)
     return Drawn(
         figure.figure,
-        f"Of all tiles of {SIDE} x {SIDE} pixels, those in which most are wrong: the image, and below it what was "
-        "found, missed and false.",
+        f"Of all tiles of {SIDE} x {SIDE} pixels, those in which most are wrong, at most {OF_ONE} of an image: the "
+        "image, and below it what was found, missed and false.",
     )
+
+
+def tiles_of(one: Seen) -> list[tuple[slice, slice]]:
+    """Return the rows and columns of an image's tiles."""
+    height, width = one.error_HW.shape
+    high, wide = min(SIDE, height), min(SIDE, width)
+    tops, lefts = range(0, height - high + 1, high), range(0, width - wide + 1, wide)
+    return [(slice(top, top + high), slice(left, left + wide)) for top in tops for left in lefts]
+
+
+def painted(one: Seen, picture_HW3: np.ndarray, place: tuple[slice, slice]) -> np.ndarray:
+    """Return a tile of a picture under the colours of what was found, missed and false there."""
+    picture_hw3, error_hw = (
+        value[place].repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1) for value in (picture_HW3, one.error_HW)
+    )
+    return mask_figures.painted(picture_hw3, error_hw)
+
+
+def wrong(one: Seen, place: tuple[slice, slice]) -> float:
+    """Return the share of a tile's pixels that are wrong."""
+    return float(np.isin(one.error_HW[place], (MISSED, FALSE, BROKEN)).mean())
 
 
 def pulls(one: Seen, task: Delineation) -> Drawn:
@@ -151,10 +176,11 @@ def pulls(one: Seen, task: Delineation) -> Drawn:
     for name in mask_losses.NAMES:
         pull_HW = pull(one.logit_KHW, one.mask_HW, name, task.width, task.window)
         most = float(np.quantile(np.abs(pull_HW), 0.999)) or float(np.abs(pull_HW).max()) or 1.0
-        shown_HW = np.sign(pull_HW) * np.sqrt(np.clip(np.abs(pull_HW) / most, 0, 1))
+        shown_HW = _thicker(np.sign(pull_HW) * np.sqrt(np.clip(np.abs(pull_HW) / most, 0, 1)))
         cells.append(Cell(sheet.for_and_against(shown_HW, one.picture_HW3, 1.0), name))
     rows = [cells[first : first + 3] for first in range(0, len(cells), 3)]
-    made = sheet.sheet("What each loss pulls at", rows, tall=_tall([one]))
+    made = sheet.sheet("What each loss pulls at", rows, tall=_tall([one]), more=0.28)
+    key(made, (("would rise", BLUE), ("would fall", ORANGE)), ring=False)
     return Drawn(
         made.figure,
         "The same image under each loss: where a step down the loss would raise the probability of what is not "
@@ -198,15 +224,22 @@ def _see(subject: Subject, source: Source, split: Split, index: int) -> Seen:
     )
 
 
-def _key(made: sheet.Sheet) -> None:
-    """Say below the pictures which colour is what."""
+def key(made: sheet.Sheet, colours: tuple[tuple[str, str], ...] = mask_figures.KEY, ring: bool = True) -> None:
+    """Say below the pictures which colour is what, and what a ring is."""
     x, y = sheet.MARGIN, made.filled + 0.1
-    for name, colour in mask_figures.KEY:
+    for name, colour in colours:
         made.axes.plot([x + 0.06], [y], "s", color=colour, markersize=6, clip_on=False)
         made.axes.text(x + 0.17, y, name, fontsize=sheet.SMALL, color=sheet.SOFT, va="center")
         x += 0.35 + sheet.LETTER * sheet.SMALL * len(name)
-    made.axes.plot([x + 0.06], [y], "o", mfc="none", mec=sheet.INK, mew=1.2, markersize=7, clip_on=False)
-    made.axes.text(x + 0.17, y, "broken there", fontsize=sheet.SMALL, color=sheet.SOFT, va="center")
+    if ring:
+        made.axes.plot([x + 0.06], [y], "o", mfc="none", mec=sheet.INK, mew=1.2, markersize=7, clip_on=False)
+        made.axes.text(x + 0.17, y, "broken there", fontsize=sheet.SMALL, color=sheet.SOFT, va="center")
+
+
+def _thicker(value_HW: np.ndarray) -> np.ndarray:
+    """Return numbers in [-1, 1] where those near 0 are their neighbours' of greatest size: one pixel alone is seen."""
+    high_HW, low_HW = (np.asarray(find(value_HW, 3)) for find in (ndimage.maximum_filter, ndimage.minimum_filter))
+    return np.where(np.abs(value_HW) > FAINT, value_HW, np.where(high_HW >= -low_HW, high_HW, low_HW))
 
 
 def _grey(value_HW: np.ndarray) -> np.ndarray:
@@ -217,5 +250,6 @@ def _tall(seen: list[Seen]) -> float:
     return max(one.error_HW.shape[0] / one.error_HW.shape[1] for one in seen)
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
+    """Return the last part of a sample's name."""
     return name.rpartition("/")[2]

@@ -165,7 +165,10 @@ def _heads(net: GPT, seen: Text) -> dict[str, Drawn]:
         if number in shown
     }
     told = f"What each head attends to in the first {len(token_T)} tokens of {seen.where}: a row for each token that "
-    told += "looks, first to last, a column for each that is looked at; the bluer, the more."
+    told += (
+        "looks, first to last, a column for each that is looked at; the bluer, the more, up to the most that one of "
+    )
+    told += "the later half of the tokens gives."
     return {"attention-heads": Drawn(text_figures.heads(maps), told)}
 
 

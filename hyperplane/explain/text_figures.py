@@ -97,7 +97,10 @@ def alternatives(columns: Sequence[tuple[str, float, Sequence[tuple[str, float]]
 
 
 def heads(maps: Mapping[str, np.ndarray]) -> Figure:
-    """Draw the attention of every head, (N, T, T) of each layer by its name; a square for each head."""
+    """Draw the attention of every head, (N, T, T) of each layer by its name; a square for each head.
+
+    A token with few before it gives each much, so a head is scaled to the most that one of the later half gives.
+    """
     with house.style():
         chosen = some(max(len(one) for one in maps.values()), MOST_HEADS)
         left, top, gap = 0.62, 0.3, 0.08
@@ -107,7 +110,8 @@ def heads(maps: Mapping[str, np.ndarray]) -> Figure:
             for column, head in enumerate(chosen):
                 ax = _square(figure, left + column * (side + gap), top + row * (side + gap), side)
                 map_TT = map_NTT[head]
-                ax.imshow(map_TT / map_TT.max(), _shades(BLUE), vmin=0, vmax=1, interpolation="nearest")
+                most = map_TT[len(map_TT) // 2 :].max()
+                ax.imshow(map_TT, _shades(BLUE), vmin=0, vmax=most, interpolation="nearest")
                 if row == 0:
                     ax.set_title(f"head {head + 1}", fontsize=8, loc="center", pad=4, color=SOFT, fontweight="normal")
                 if column == 0:

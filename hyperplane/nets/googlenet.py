@@ -15,6 +15,8 @@ Shape suffixes: B batch, C channels, H and W pixels, D features.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -74,8 +76,9 @@ class GoogLeNet(Published):
             module = Inception(channels, *(count * width // 64 for count in column))
             self.add_module(name, module)
             channels = module.outputs
-            if heads and name in HEADS:
-                self.add_module(HEADS[name], AuxiliaryHead(channels, 2 * width, outputs))
+        for name, head in HEADS.items() if heads else ():
+            read = cast(Inception, self.get_submodule(name)).outputs
+            self.add_module(head, AuxiliaryHead(read, 2 * width, outputs))
         self.dropout = Dropout(dropout)
         self.fc = nn.Linear(channels, outputs)
         initialise(self.fc, None)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ from hyperplane.nets.blocks.attention import Layer
 from hyperplane.nets.blocks.dense import ToPixels, Up, padded
 from hyperplane.nets.blocks.images import expect_batch, expect_several, expect_shape
 from hyperplane.nets.blocks.patches import resized
-from hyperplane.nets.blocks.residual import Stem, Trunk, expect_stages
+from hyperplane.nets.blocks.residual import Shortcut, Stem, Trunk, expect_stages
 
 # Columns: blocks of each stage, channels of the first, kind of block, how images come in; the transformer's layers.
 VARIANTS: dict[str, dict] = {
@@ -40,6 +40,8 @@ VARIANTS: dict[str, dict] = {
 }
 EXAMPLE = {"shape": (3, 256, 256), "outputs": 1, "options": {"depths": (1, 1), "width": 8, "layers": 1, "heads": 2}}
 
+SHORTCUTS: dict[str, Shortcut] = {"plain": "none", "padded": "padding"}
+"""Of blocks; all others project."""
 SPREAD = 0.02
 """Standard deviation of the first positions and of the transformer's first weights, as in ViT."""
 
@@ -49,6 +51,7 @@ class UNet(nn.Module):
 
     ACCEPTS = ("image_BCHW",)
     SAYS_OF = "pixel"
+    HOLDS = ("resnet", "resnet-cifar")
 
     def __init__(
         self,
@@ -57,7 +60,7 @@ class UNet(nn.Module):
         *,
         depths: tuple[int, ...] = (1, 1, 1, 2),
         width: int = 32,
-        block: Literal["plain", "basic", "bottleneck"] = "basic",
+        block: Literal["plain", "basic", "padded", "bottleneck"] = "basic",
         stem: Stem = "half",
         most: int = 256,
         layers: int = 0,
@@ -66,9 +69,9 @@ class UNet(nn.Module):
         """Build it for images (C, H, W).
 
         `depths` are the blocks of each stage on the way down, the first of `width` channels, twice as many in each
-        further one, on the way up at most `most`; `block` is plain (two convolutions) or a ResNet's; `stem` keeps every
-        pixel (small), makes the image smaller at once (half, quarter), or does so as ResNets do (imagenet); `layers` of
-        a transformer with so many `heads` read the coarsest map.
+        further one, on the way up at most `most`; `block` is plain (two convolutions) or a ResNet's, padded where its
+        shortcuts have no weights; `stem` keeps every pixel (small), makes the image smaller at once (half, quarter), or
+        does so as ResNets do (imagenet); `layers` of a transformer with so many `heads` read the coarsest map.
         """
         super().__init__()
         expect_stages("unet", depths, width)
@@ -84,7 +87,7 @@ class UNet(nn.Module):
             depths=depths,
             width=width,
             stem=stem,
-            shortcut="none" if block == "plain" else "projection",
+            shortcut=SHORTCUTS.get(block, "projection"),
         )
         self.first = {"small": 1, "half": 2, "quarter": 4, "imagenet": 4}[stem]
         self.stride = self.first * 2 ** (len(depths) - 1)
@@ -116,6 +119,30 @@ class UNet(nn.Module):
         if taps is not None:
             taps |= seen
         return self.head(a_BCHW)[:, :, : x.shape[2], : x.shape[3]]
+
+    @classmethod
+    def around(cls, net: str, options: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the options with which the way down is another net; None where it cannot be."""
+        if net == "resnet":
+            return {name: options[name] for name in ("block", "depths", "width", "stem")}
+        if net == "resnet-cifar":
+            block = "padded" if options["residual"] else "plain"
+            depths = [(options["depth"] - 2) // 6] * 3
+            return {"block": block, "depths": depths, "width": options["width"], "stem": "small"}
+        return None
+
+    def taken(self, state_dict: Mapping[str, Tensor], net: str, shape: tuple[int, ...]) -> dict[str, Tensor]:
+        """Return the weights of a U-Net, or of a net that the way down may be without its last layer, under our keys.
+
+        Arguments: weights; which file's net they are of, and for images of which shape that was built.
+        """
+        if net != "unet":
+            return {f"encoder.{key}": t for key, t in state_dict.items() if not key.startswith("fc.")}
+        held = dict(state_dict)
+        if self.bottom is not None and "bottom.pos_embed" in held:
+            grid = (math.ceil(shape[1] / self.stride), math.ceil(shape[2] / self.stride))
+            held["bottom.pos_embed"] = resized(held["bottom.pos_embed"], grid, self.bottom.grid)
+        return held
 
     def load_published(self, state_dict: Mapping[str, Tensor]) -> None:
         """Load a published ResNet's state dict into the way down; raises UserError where it is of another one."""

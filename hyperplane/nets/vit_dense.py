@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,7 @@ class DenseViT(nn.Module):
 
     ACCEPTS = ("image_BCHW",)
     SAYS_OF = "pixel"
+    HOLDS = ("vit",)
 
     def __init__(
         self,
@@ -108,18 +109,42 @@ class DenseViT(nn.Module):
         map_BDhw = self.norm(token_BTD).transpose(1, 2).unflatten(2, grid)
         return self.head(map_BDhw)[:, :, : x.shape[2], : x.shape[3]]
 
+    @classmethod
+    def around(cls, net: str, options: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the options with which all but the head is another net; None where it cannot be."""
+        patch = options.get("patch", 0)
+        if net != "vit" or options["norm"] != "pre" or patch < 2 or patch & (patch - 1):
+            return None
+        return {name: options[name] for name in ("width", "depth", "heads", "patch", "stem")}
+
+    def taken(self, state_dict: Mapping[str, Tensor], net: str, shape: tuple[int, ...]) -> dict[str, Tensor]:
+        """Return the weights of a dense ViT, or those of a ViT without head and class token, under our keys.
+
+        Arguments: weights; which file's net they are of, and for images of which shape that was built.
+        """
+        whole = math.ceil if net == "vit-dense" else math.floor
+        return self._placed(
+            state_dict, (whole(shape[1] / self.patch), whole(shape[2] / self.patch)), net != "vit-dense"
+        )
+
+    def _placed(self, state_dict: Mapping[str, Tensor], grid: tuple[int, int], headless: bool) -> dict[str, Tensor]:
+        """Return weights with the positions of a grid of patches brought to the net's own."""
+        held = {key: t for key, t in state_dict.items() if not (headless and key.startswith(("head.", "cls_token")))}
+        if (position_1TD := held.get("pos_embed")) is not None:
+            position_1TD = position_1TD[:, "cls_token" in state_dict :]
+            if position_1TD.shape[1] == math.prod(grid):
+                held["pos_embed"] = resized(position_1TD, grid, self.grid)
+        return held
+
     def load_published(self, state_dict: Mapping[str, Tensor]) -> None:
         """Load a ViT's state dict under timm's keys into all but the head; its class token has no place here.
 
         Positions are brought to the net's own patches. Raises UserError where it is of another ViT.
         """
         own = {key: tensor for key, tensor in self.state_dict().items() if not key.startswith("head.")}
-        held = {key: t for key, t in state_dict.items() if not key.startswith("head.") and key != "cls_token"}
-        position_1TD = held.get("pos_embed")
-        if position_1TD is not None:
-            position_1TD = position_1TD[:, 1:] if "cls_token" in state_dict else position_1TD
-            side = math.isqrt(position_1TD.shape[1])
-            held["pos_embed"] = resized(position_1TD, (side, side), self.grid)
+        position_1TD = state_dict.get("pos_embed")
+        side = 0 if position_1TD is None else math.isqrt(position_1TD.shape[1] - ("cls_token" in state_dict))
+        held = self._placed(state_dict, (side, side), headless=True)
         if difference := differ(held, own):
             raise UserError(f"the state dict {difference}; build the net with the width, depth and patch that it is of")
         self.load_state_dict(held, strict=False)

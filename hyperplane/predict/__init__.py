@@ -132,6 +132,7 @@ def evaluate(
         side = trained.description.shapes[trained.description.input][-1] if resized else None
         taken = {"validation": 0.0, "test": 0.0, "labels_per_class": None}
         whole = replace(recipe, source=source, format="auto", size=side, options={}, **taken)
+        whole = data.windowed(whole, trained.description)
         opened = data.open(whole, download=download).encoded_as(trained.description)
         if opened.description.hashes and opened.description.hashes == trained.description.hashes:
             return evaluate(trained, split, download=download)  # else it would be measured on what it was trained on

@@ -50,6 +50,8 @@ def read(path: Path) -> Foreign:
 
     Raises UserError for a file that is damaged, is not what its name's hash says, or holds anything but tensors.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):  # which might have no end
+        raise UserError(f"{path}: is a pipe or a device, expected a file of weights; name one")
     try:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -156,6 +158,8 @@ def _expect_plain_archive(path: Path, file: BinaryIO) -> None:
         raise UserError(f"{path}: is cut off or damaged, its archive has no end; {AGAIN}") from error
     if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
         raise UserError(f"{path}: has compressed parts, which torch.save does not write; {AGAIN}")
+    if len({part.filename for part in parts}) < len(parts):
+        raise UserError(f"{path}: has two parts of one name, which torch.save does not write; {AGAIN}")
     names = {part.filename.rpartition("/")[2] for part in parts}
     if "constants.pkl" in names:
         raise UserError(f"{path}: is a TorchScript program; save its tensors with torch.save(net.state_dict(), FILE)")

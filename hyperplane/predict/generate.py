@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from hyperplane.data.blocks.problems import quote
 from hyperplane.data.blocks.vocabulary import Vocabulary
 from hyperplane.engine.chance import generator
 from hyperplane.engine.trained import Trained
@@ -58,7 +59,7 @@ def notes(trained: Trained, prompts: Sequence[str]) -> list[str]:
     """Return what is done about prompts that are not as the net needs them, one sentence each, for people."""
     known, net = language(trained)
     told = []
-    longest = max((len(known.encode(prompt)) for prompt in prompts), default=0)
+    longest = max((len(known.encode_of(_where(prompt), prompt)) for prompt in prompts), default=0)
     if longest > net.context:
         told.append(
             f"A prompt has {longest:,} tokens; the net reads {net.context} at once: it goes on from the last of them."
@@ -108,8 +109,7 @@ def _write(trained: Trained, prompts: Sequence[str], how: Sampling) -> Iterator[
     """Yield the texts after every token, and at last as they end."""
     known, net = language(trained)
     encoded = [encode(known, prompt) for prompt in prompts]
-    stop = (*how.stop, *getattr(trained.model.task, "ends", ()))
-    writers = [_Writer(known, stop) for _ in prompts]
+    writers = [_Writer(known, _ends(trained, how)) for _ in prompts]
     following = follow(net, encoded, picker(how, len(prompts)))
     for token_B, _ in zip(following, range(how.tokens), strict=False):
         for writer, token in zip(writers, token_B.tolist(), strict=True):
@@ -125,13 +125,9 @@ def _write(trained: Trained, prompts: Sequence[str], how: Sampling) -> Iterator[
 def _write_ahead(trained: Trained, draft: Trained, prompt: str, how: Sampling) -> Iterator[_Writer]:
     """Yield one text after every token, and at last as it ends; a draft guesses ahead."""
     known, net = language(trained)
-    other, smaller = language(draft)
-    if other.piece_K != known.piece_K:
-        raise UserError(
-            f"generate --draft: {draft.folder.path} knows {len(other):,} tokens, and {trained.folder.path} "
-            f"{len(known):,} that are not the same; name a run of the same vocabulary, such as one of the same text"
-        )
-    writer = _Writer(known, how.stop)
+    _, smaller = language(draft)
+    expect_alike(trained, draft)
+    writer = _Writer(known, _ends(trained, how))
     following = speculate(net, smaller, encode(known, prompt), how, generator(how.seed, "text"))
     for (token, guessed), _ in zip(following, range(how.tokens), strict=False):
         writer.add(token)
@@ -143,10 +139,29 @@ def _write_ahead(trained: Trained, draft: Trained, prompt: str, how: Sampling) -
     yield writer
 
 
+def _ends(trained: Trained, how: Sampling) -> tuple[str, ...]:
+    """Return the texts before which a text ends: those that were asked for, and those of the task."""
+    return (*how.stop, *getattr(trained.model.task, "ends", ()))
+
+
+def expect_alike(trained: Trained, draft: Trained) -> None:
+    """Raise UserError where a draft has another vocabulary."""
+    (known, _), (other, _) = language(trained), language(draft)
+    if other.piece_K != known.piece_K:
+        raise UserError(
+            f"generate --draft: {draft.folder.path} knows {len(other):,} tokens, and {trained.folder.path} "
+            f"{len(known):,} that are not the same; name a run of the same vocabulary, such as one of the same text"
+        )
+
+
 def encode(known: Vocabulary, prompt: str) -> list[int]:
     """Return a prompt's tokens, one or more: an empty one is a line end, where the vocabulary has it."""
     start = known.piece_K.index(b"\n") if b"\n" in known.piece_K else 0
-    return known.encode(prompt).tolist() or [start]
+    return known.encode_of(_where(prompt), prompt).tolist() or [start]
+
+
+def _where(prompt: str) -> str:
+    return f"prompt {quote(prompt)}"
 
 
 def language(trained: Trained) -> tuple[Vocabulary, GPT]:
@@ -155,6 +170,6 @@ def language(trained: Trained) -> tuple[Vocabulary, GPT]:
     if not isinstance(task, Language | Answers) or not isinstance(net, GPT):
         raise UserError(
             f"{trained.folder.path}: holds {trained.recipe.net.name} for {trained.recipe.task.name}, expected a "
-            "language model; train one: hyperplane train book.txt"
+            "language model; to train one type: hyperplane train book.txt"
         )
     return task.vocabulary, net

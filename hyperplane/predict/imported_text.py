@@ -56,8 +56,15 @@ def look(path: Path, found: Foreign, net: str | None) -> Text:
     tensors, notes = dict(found.tensors), []
     prefix = "transformer." if "transformer.wte.weight" in tensors else ""
     known, read = vocabulary.published(path.parent)
-    tokens, width = tensors[f"{prefix}wte.weight"].shape
-    context = len(tensors[f"{prefix}wpe.weight"])
+    numbers = {int(m[1]) for key in tensors if (m := re.match(rf"{re.escape(prefix)}h\.(\d+)\.", key))}
+    embeddings = [tensors[f"{prefix}{name}.weight"] for name in ("wte", "wpe")]
+    if not numbers or any(one.ndim != 2 or not one.numel() for one in embeddings):
+        shapes = " and ".join(str(tuple(one.shape)) for one in embeddings)
+        raise UserError(
+            f"{path}: has wte.weight and wpe.weight of shapes {shapes} and {len(numbers)} layers, expected two "
+            "matrices and 1 layer or more; copy it again from where it came"
+        )
+    (tokens, width), context = embeddings[0].shape, len(embeddings[1])
     if tokens < len(known):
         raise UserError(
             f"{path}: has {tokens:,} tokens, but {' and '.join(file.name for file in read)} beside it "
@@ -68,7 +75,6 @@ def look(path: Path, found: Foreign, net: str | None) -> Text:
         for key in (f"{prefix}wte.weight", "lm_head.weight"):
             if key in tensors:
                 tensors[key] = tensors[key][: len(known)]
-    numbers = {int(m[1]) for key in tensors if (m := re.match(rf"{re.escape(prefix)}h\.(\d+)\.", key))}
     options = _options(path, len(numbers), width, notes)
     variants = {name: nets.all_options(GPT, given, name) for name, given in gpt.VARIANTS.items()}
     own = nets.all_options(GPT, options, f"net {path}")
@@ -114,7 +120,9 @@ def _options(path: Path, layers: int, width: int, notes: list[str]) -> dict[str,
             config = json.loads(place.read_text("utf-8"))
             heads, kind = int(config["n_head"]), str(config.get("activation_function", "gelu_new"))
             nonlinearity = NONLINEARITIES[kind]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            if heads < 1 or width % heads:
+                raise ValueError(f"n_head {heads} does not divide a width of {width}")
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(
                 f"{place}: is no configuration of GPT-2 ({error!r}); copy it again, or take it away"
             ) from error
@@ -123,7 +131,6 @@ def _options(path: Path, layers: int, width: int, notes: list[str]) -> dict[str,
     if (layers, width) in sizes:
         return sizes[layers, width]
     heads = max(1, width // HEAD)
-    notes.append(
-        f"There is no config.json beside it; that it has {heads} heads of {width // heads} features is a guess."
-    )
+    several = f"{heads} head{'s' * (heads != 1)} of {width // heads} features"
+    notes.append(f"There is no config.json beside it; that it has {several} is a guess.")
     return {"layers": layers, "width": width, "heads": heads}

@@ -72,20 +72,24 @@ def start(
     optimizer: str | None = None,
     given: Recipe | None = None,
     weights: str | None = None,
+    frozen: bool = False,
 ) -> Recipe:
     """Return the recipe to start from: `given`, or the one for these data and this net, with data, net and so on set.
 
     Another net, task or optimizer than the recipe's has options of its own, so the recipe's are dropped. `weights` is a
     run folder that the net begins with: its net is taken where none is named, and the learning rates that the recipe
-    has for nets from scratch become a tenth. Raises UserError where it is no finished run.
+    has for nets from scratch become a tenth, unless all but the head is `frozen`. Raises UserError where it is no
+    finished run.
     """
-    begun = None
+    found, begun = given or find(source or "", net, task), None
     if weights is not None:
         from hyperplane.engine import fine_tuning
 
-        begun = fine_tuning.completed(NetRecipe(net, start=weights))
+        of_pixels = found.task.name == "delineation"
+        frozen = frozen or (given is not None and given.net.frozen)
+        begun = fine_tuning.completed(NetRecipe(net, start=weights, frozen=frozen), of_pixels)
         net = begun.name
-    found = given or find(source or "", net, task)
+        found = found if given or of_pixels else find(source or "", net, task)
     from_scratch = found.net.start is None
     if source is not None:
         found = replace(found, data=replace(found.data, source=source))
@@ -101,7 +105,7 @@ def start(
         from hyperplane.engine import fine_tuning
 
         if from_scratch:
-            found = replace(found, optimizer=fine_tuning.slowed(found.optimizer))
+            found = replace(found, optimizer=fine_tuning.slowed(found.optimizer, begun))
         found = replace(found, net=begun)
     return found
 
@@ -138,7 +142,8 @@ def complete(recipe: Recipe, description: Description) -> Recipe:
 
     Task: the one that fits. Net: that of the run which it begins with, else the task's usual one, else U-Net for masks,
     LeNet for other images, GPT for text, an MLP otherwise. Optimizer: the task's usual one, or
-    `engine.choice.optimizer` has the rule; AdamW for a net that begins with a run; such a net has a tenth of the rate.
+    `engine.choice.optimizer` has the rule; AdamW for a net that begins with a run; such a net has a tenth of the rate,
+    or all of it where only its head is trained.
     Batch: 64, or 128 from 20,000 samples on, no more than an eighth of the samples, but no fewer than 8 (or all).
     Epochs: at least 10, at most 400, and between them as many as make 2,000 steps, or 300 for a net that begins with a
     run: it has its head alone to learn anew, and sees 19,200 samples so, in batches of 64, each of 500 about 40 times.
@@ -156,7 +161,11 @@ def complete(recipe: Recipe, description: Description) -> Recipe:
     samples = description.splits["train"]
     if task.name is None:
         task = replace(task, name=tasks.choose(description)[0])
-    net = fine_tuning.completed(net)
+    if net.frozen and net.start is None:
+        raise UserError(
+            "net.frozen: is to keep the weights of another run, and none is named; add --from RUN, or leave it out"
+        )
+    net = fine_tuning.completed(net, description.target == "mask_BHW")
     task_type = discovery.load("tasks", task.name or "").TASK
     if net.name is None and hasattr(task_type, "usual"):
         usual: NetRecipe = task_type.usual(description)
@@ -188,7 +197,7 @@ def complete(recipe: Recipe, description: Description) -> Recipe:
         )
     if optimizer.name in SOLVERS:
         return _solved(replace(recipe, task=task, net=net, optimizer=optimizer), samples)
-    share = 1.0 if net.start is None else fine_tuning.RATE
+    share = fine_tuning.share_of_rate(net)
     if optimizer.learning_rate is None:
         optimizer = replace(optimizer, learning_rate=share * LEARNING_RATES[optimizer.name or ""])
     if optimizer.name != "muon" and optimizer.other_rate is not None:

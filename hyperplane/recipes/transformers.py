@@ -16,6 +16,25 @@ from hyperplane.recipe import (
 )
 
 
+def cifar10_vit() -> Recipe:
+    """A vision transformer on CIFAR-10 from scratch: small images first.
+
+    Command: hyperplane train cifar-10 --net vit-small-32
+    Reached: 90.39% of 10,000 test pictures (seeds: one, so no ±), trained in 112 minutes of one thread that had three
+    quarters of a core; after 59 of them, with 4 of 16 epochs to go, 87.6% of 5,000 that validate
+    Hardware: 2 cores of an AMD EPYC; benchmarks/results/trained.json
+    """
+    return Recipe(
+        data=DataRecipe(source="cifar-10"),
+        task=TaskRecipe("classification", {"label_smoothing": 0.1}),
+        net=NetRecipe("vit-small-32"),
+        optimizer=OptimizerRecipe("muon", learning_rate=0.02, other_rate=0.002, momentum=0.95, weight_decay=0.1),
+        schedule=ScheduleRecipe(warmup=0.1),
+        augment=AugmentRecipe(flip=True, shift=2, sizes=(16, 24), views="mirrored"),
+        training=TrainingRecipe(epochs=16, batch=256, evaluate_every=4),
+    )
+
+
 def fashion_mnist_mae() -> Recipe:
     """A masked autoencoder on Fashion-MNIST, whose labels judge it alone.
 
@@ -24,12 +43,11 @@ def fashion_mnist_mae() -> Recipe:
     trained in 726 s on one thread of a busy machine
     Hardware: 2 cores of an AMD EPYC; benchmarks/results/selfsup.json
     """
-    return Recipe(
+    return replace(
+        cifar10_vit(),
         data=DataRecipe(source="fashion-mnist"),
         task=TaskRecipe("selfsup-mae"),
         net=NetRecipe("vit-small-28", {"stem": "patch"}),
-        optimizer=OptimizerRecipe("muon", learning_rate=0.02, other_rate=0.002, momentum=0.95, weight_decay=0.1),
-        schedule=ScheduleRecipe(warmup=0.1),
         augment=AugmentRecipe(flip=True, shift=2),
         training=TrainingRecipe(epochs=8, batch=256, evaluate_every=4),
     )

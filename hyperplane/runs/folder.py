@@ -7,12 +7,14 @@ import dataclasses
 import hashlib
 import json
 import math
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from hyperplane.contracts import Description
+from hyperplane.data.blocks.problems import weights_in
 from hyperplane.errors import UserError, nearest
 from hyperplane.recipe import Recipe, parse, to_json
 from hyperplane.runs import atomic
@@ -159,8 +161,10 @@ class RunFolder:
                 f"{self.path}: is a file, expected a run folder; for weights type: hyperplane import {self.path}"
             )
         if not self.recipe.is_file():
+            held = weights_in(self.path)
+            make = f", or to make one of its weights type: hyperplane import {shlex.quote(str(held))}" if held else ""
             raise UserError(
-                f"{self.path}: is not a run folder, it has no recipe.json; name one that hyperplane train wrote"
+                f"{self.path}: is not a run folder, it has no recipe.json; name one that hyperplane train wrote{make}"
             )
 
     def _expect_no_pickle(self) -> None:
@@ -404,7 +408,8 @@ def _begins_as_pickle(head: bytes) -> bool:
 
 def _pickle_found(path: Path) -> UserError:
     return UserError(
-        f"{path}: is a pickle, which can run code when read; to read its tensors alone, type: hyperplane import {path}"
+        f"{path}: is a pickle, which can run code when read; to read its tensors alone, type: hyperplane import "
+        f"{shlex.quote(str(path))}"
     )
 
 

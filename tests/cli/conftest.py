@@ -13,16 +13,18 @@ from PIL import Image
 
 from hyperplane.cli import main
 from tests.cli.commands import Answer, Command
+from tests.cli.corpus.texts import VERSE
 from tests.data import makers
 
 
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with animals.csv, a folder of pictures pets, one picture, and runs of animals, pets and digits."""
+    """A folder with animals.csv, a folder of pictures pets, one picture, and runs of animals, pets, digits, a book."""
     folder = tmp_path_factory.mktemp("workshop")
     makers.animals(folder / "animals.csv")
     makers.class_folders(folder / "pets", {"cat": 12, "dog": 12})
     Image.fromarray(makers.noise((10, 10, 3))).save(folder / "one.png")
+    (folder / "book.txt").write_text(VERSE)
     before = Path.cwd()
     os.chdir(folder)
     try:
@@ -30,6 +32,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "train animals.csv --target animal --epochs 2",
             "train pets --epochs 1",
             "train digits --epochs 1",
+            "train book.txt --data.context 16 --net.layers 1 --net.width 16 --net.heads 2 --training.steps 2 --batch 4",
         ):
             assert main([*command.split()]) == 0
     finally:

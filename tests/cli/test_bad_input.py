@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.cli.commands import Answer, Command, in_a_process, tree
-from tests.cli.corpus import CUT, DATA, FOLDERS, NUMBERS, OPTIONS, PICKLE, Case
+from tests.cli.corpus.cases import CUT, PICKLE, Case
+from tests.cli.corpus.data import DATA
+from tests.cli.corpus.folders import FOLDERS
+from tests.cli.corpus.texts import PROMPTS, TEXTS, VISION, WRITING
+from tests.cli.corpus.training import NUMBERS, TRAINING
+from tests.cli.corpus.verbs import VERBS
 from tests.data import makers
+from tests.nobody import as_nobody
 
 NEXT_STEP = re.compile(
     r"[;:] (type|name|add|rename|correct|copy|export|save|leave|put|choose|make|give|pipe|delete|start|to |for |the )"
-    r"|did you mean|there is: |type:? |so ask |\(hyperplane "
+    r"|did you mean|there is: |type:? |shorten it|add |so ask |\(hyperplane "
 )
 """How a message goes on after what was found and what was expected."""
 
@@ -33,7 +36,10 @@ def _expect_one_line(answer: Answer, says: tuple[str, ...]) -> None:
     assert NEXT_STEP.search(answer.err), f"says no next step: {answer.err}"
 
 
-@pytest.mark.parametrize("case", [*DATA, *OPTIONS, *FOLDERS], ids=lambda case: case.about)
+CORPUS = [*DATA, *TRAINING, *VERBS, *FOLDERS, *TEXTS, *PROMPTS, *WRITING, *VISION]
+
+
+@pytest.mark.parametrize("case", CORPUS, ids=lambda case: case.about)
 def test_one_line_and_nothing_lost(case: Case, place: Path, hyperplane: Command) -> None:
     case.make(place)
     before = tree(place)
@@ -71,19 +77,6 @@ def test_check_names_every_bad_file(place: Path, hyperplane: Command) -> None:
     assert len(told["problems"]) == 3 and told["description"] is None
 
 
-@contextmanager
-def _as_nobody() -> Iterator[None]:
-    """Act as another user where this one is root, whom permissions do not bind."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
 @pytest.mark.parametrize("verb", ["train", "check", "predict"])
 @pytest.mark.parametrize("kind", ["table", "folder"])
 def test_what_may_not_be_read(verb: str, kind: str, monkeypatch: pytest.MonkeyPatch, hyperplane: Command) -> None:
@@ -102,7 +95,7 @@ def test_what_may_not_be_read(verb: str, kind: str, monkeypatch: pytest.MonkeyPa
         before = tree(root / "runs")
         file.chmod(0)
         typed = {"train": [*recipe, "--name", "new"], "check": recipe, "predict": [run, file.name]}[verb]
-        with _as_nobody():
+        with as_nobody():
             answer = hyperplane(verb, *typed)
         file.chmod(0o755)
         told = answer.out + answer.err  # check names what it finds on standard output

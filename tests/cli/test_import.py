@@ -350,6 +350,39 @@ class Large:
 
 
 GOOD = saved(net_of().state_dict())
+
+
+def rezipped(change: Callable[[str, bytes], list[tuple[str, bytes]]], compression: int = zipfile.ZIP_STORED) -> bytes:
+    """Return what torch saved, with each part of the archive replaced by others."""
+    stream = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(GOOD)) as held,
+        zipfile.ZipFile(stream, "w", compression) as file,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # names that come twice
+        for part in held.namelist():
+            for name, content in change(part, held.read(part)):
+                file.writestr(name, content)
+    return stream.getvalue()
+
+
+def renumbered(content: bytes) -> bytes:
+    """Return a pickle of tensors in which one of 300 numbers is said to have about 2 ** 48."""
+    assert b"M,\x01" in content
+    return content.replace(b"M,\x01", b"\x8a\x06\xff\xff\xff\xff\xff\x00")
+
+
+def as_safetensors(header: Any, numbers: bytes = b"", said: int | None = None) -> bytes:
+    """Return a safetensors file of this header, which is said to have so many bytes."""
+    text = json.dumps(header).encode()
+    return (len(text) if said is None else said).to_bytes(8, "little") + text + numbers
+
+
+def one_tensor(shape: list[int], end: int) -> dict[str, object]:
+    return {"dtype": "F32", "shape": shape, "data_offsets": [0, end]}
+
+
 HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "a trap": (lambda: pickle.dumps(Trap()), "nothing of it was run"),
     "an old trap": (lambda: pickle.dumps(Trap(), protocol=2), "posix.mkdir"),
@@ -398,6 +431,39 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "a dictionary that holds itself": (lambda: saved(itself()), "state_dict"),
     "doubles of doubles": (lambda: saved({"state_dict": doubles(40)}), "state_dict"),
     "more memory than the file holds": (lambda: pickle.dumps({"a": Large()}, protocol=2), "memory"),
+    "a bomb": (
+        lambda: rezipped(lambda n, c: [(n, bytes(10**8) if n.endswith("/0") else c)], zipfile.ZIP_DEFLATED),
+        "compressed",
+    ),
+    "a part that leads out": (
+        lambda: rezipped(lambda n, c: [(n, c), ("../../sprung", b"x")] if n.endswith(".pkl") else [(n, c)]),
+        "damaged",
+    ),
+    "parts that come twice": (lambda: rezipped(lambda n, c: [(n, c), (n, c)]), "two parts of one name"),
+    "a lost part": (lambda: rezipped(lambda n, c: [] if n.endswith("data/0") else [(n, c)]), "damaged"),
+    "parts cut short": (lambda: rezipped(lambda n, c: [(n, c[:10] if "data/" in n else c)]), "damaged"),
+    "numbers that are not there": (
+        lambda: rezipped(lambda n, c: [(n, renumbered(c) if n.endswith(".pkl") else c)]),
+        "damaged",
+    ),
+    "numbers that are not there in an old file": (
+        lambda: renumbered(saved(net_of().state_dict(), _use_new_zipfile_serialization=False)),
+        "damaged",
+    ),
+    "lists in lists without end": (lambda: b"\x80\x02" + b"]" * 200_000 + b"a" * 199_999 + b".", "damaged"),
+    "a long number": (lambda: b"\x80\x02\x8b\xff\xff\xff\x7f.", "nothing of it was run"),
+    "a page that says it is not there": (lambda: b"<!DOCTYPE html><html>404</html>", "neither safetensors nor"),
+    "a parameter": (lambda: saved(torch.nn.Parameter(torch.zeros(2))), "a Parameter"),
+    "a name without end": (lambda: saved({"k" * 10**6: torch.zeros(1)}), "k..."),
+    "a header larger than its file": (lambda: as_safetensors({}, said=2**62), "header too large"),
+    "a shape larger than any memory": (
+        lambda: as_safetensors({"a": one_tensor([2**40, 2**20], 4)}, bytes(4)),
+        "damaged",
+    ),
+    "tensors over each other": (
+        lambda: as_safetensors({"a": one_tensor([1], 4), "b": one_tensor([1], 4)}, bytes(4)),
+        "damaged",
+    ),
     "complex numbers": (lambda: saved({"a": torch.zeros(2, dtype=torch.complex64)}), "a is no plain tensor"),
 }
 
@@ -407,8 +473,23 @@ def test_one_line_and_nothing_runs(kind: str, empty_folder: Path, hyperplane: Co
     make, says = HOSTILE[kind]
     (empty_folder / "bad.pth").write_bytes(make())
     before = tree(empty_folder)
-    refused(hyperplane("import", "bad.pth"), "bad.pth: ", says)
+    answer = hyperplane("import", "bad.pth")
+    refused(answer, "bad.pth: ", says)
+    assert len(answer.err) < 1200
     assert tree(empty_folder) == before and not (empty_folder / "sprung").exists()
+
+
+def test_a_link_is_followed_and_what_is_no_file_is_not_read(here: Path, hyperplane: Command) -> None:
+    (here / "link.pth").symlink_to("net.pth")
+    assert hyperplane("import", "link.pth").status == 0
+    for name, leads_to in (("loop.pth", "loop.pth"), ("gone.pth", "nowhere"), ("endless.pth", "/dev/zero")):
+        (here / name).symlink_to(leads_to)
+    os.mkfifo(here / "pipe.pth")
+    for name in ("endless.pth", "pipe.pth"):
+        refused(hyperplane("import", name), f"{name}: is a pipe or a device", "name one")
+        refused(hyperplane("train", name), f"{name}: is a pipe or a device", "name one")
+    refused(hyperplane("import", "loop.pth"), "loop.pth: cannot be read", "name a file")
+    refused(hyperplane("import", "gone.pth"), "gone.pth: cannot be read", "name a file")
 
 
 def test_a_date_in_a_name_is_no_hash(here: Path, hyperplane: Command) -> None:
@@ -438,6 +519,39 @@ def test_damage_anywhere_is_told_or_harmless(cut: int, at: int, byte: int, whole
         assert "bad.pth" in str(error) and "\n" not in str(error)
 
 
-def test_pickles_are_refused_everywhere_else_with_the_verb_that_reads_them(here: Path, hyperplane: Command) -> None:
-    refused(hyperplane("predict", "net.pth", "one.png"), "net.pth: is a pickle", "hyperplane import net.pth")
+PLACES = [
+    "train FILE", "train pets --from FILE", "train pets --net FILE", "train --recipe FILE", "train --resume FILE",
+    "predict FILE one.png", "predict runs/lenet-1989 FILE", "evaluate FILE", "evaluate runs/lenet-1989 --data FILE",
+    "explain FILE", "explain runs/lenet-1989 FILE", "compare FILE FILE", "compare runs/lenet-1989 FILE", "check FILE",
+    "generate FILE", "generate runs/lenet-1989 --draft FILE", "filter FILE", "cost FILE",
+]  # fmt: skip
+"""Wherever a file may be named, but for import."""
+
+
+@pytest.mark.parametrize("typed", PLACES)
+def test_pickles_are_refused_everywhere_else_with_the_verb_that_reads_them(
+    typed: str, here: Path, hyperplane: Command
+) -> None:
+    assert hyperplane("import", "net.pth").status == 0
+    makers.class_folders(here / "pets", {"cat": 3, "dog": 3})
+    (here / "trap.pkl").write_bytes(pickle.dumps(Trap()))
+    (here / "weights").write_bytes(GOOD)
+    before = tree(here)
+    for name in ("net.pth", "trap.pkl", "weights"):
+        answer = hyperplane(*typed.replace("FILE", name).split())
+        refused(answer, f"{name}: ", "type: hyperplane import ", "pickle" if name != "net.pth" else name)
+    assert tree(here) == before and not (here / "sprung").exists()
+
+
+def test_a_folder_of_weights_is_no_run_and_no_data(here: Path, hyperplane: Command) -> None:
     refused(hyperplane("predict", "one.png", "one.png"), "one.png: is a file, expected a run folder")
+    (here / "saved").mkdir()
+    (here / "net.pth").rename(here / "saved" / "pytorch_model.bin")
+    for typed in (
+        "predict saved one.png",
+        "evaluate saved",
+        "explain saved",
+        "train digits --from saved",
+        "train saved",
+    ):
+        refused(hyperplane(*typed.split()), "saved/pytorch_model.bin", "type: hyperplane import ")

@@ -108,6 +108,19 @@ def _broken(here: Path) -> None:
     (here / "vocab.json").write_text("{")
 
 
+def _writes(name: str, content: str) -> Callable[[Path], None]:
+    def write(here: Path) -> None:
+        (here / name).write_text(content)
+
+    return write
+
+
+def _of_other_shapes(here: Path) -> None:
+    held = safetensors.torch.load_file(here / "model.safetensors")
+    held["transformer.wte.weight"] = held["transformer.wte.weight"][0]
+    safetensors.torch.save_file(held, here / "model.safetensors")
+
+
 def _another_configuration(here: Path) -> None:
     (here / "config.json").write_text(json.dumps({"num_heads": 4}))
 
@@ -124,7 +137,12 @@ def _layer_lost(here: Path) -> None:
         (_without_vocabulary, [], "has no merges.txt, expected the vocabulary beside the weights"),
         (_another_vocabulary, [], "tokens, but vocab.json and merges.txt beside it"),
         (_numbers_missing, [], "not numbered from 0 on"),
-        (_broken, [], "vocab.json: holds no vocabulary"),
+        (_broken, [], "vocab.json and merges.txt: no vocabulary that is read here"),
+        (_writes("merges.txt", "#version\nabc\n"), [], "vocab.json and merges.txt: no vocabulary that is read here"),
+        (_writes("tokenizer.json", "[" * 100_000), [], "tokenizer.json: no vocabulary that is read here"),
+        (_writes("config.json", "[" * 100_000), [], "config.json: is no configuration of GPT-2"),
+        (_writes("config.json", '{"n_head": 5}'), [], "config.json: is no configuration of GPT-2"),
+        (_of_other_shapes, [], "expected two matrices and 1 layer or more"),
         (_another_configuration, [], "config.json: is no configuration of GPT-2"),
         (_layer_lost, [], "lacks 1 tensor (transformer.h.1.mlp.c_fc.weight)"),
         (lambda here: None, ["--net", "gpt2"], "does not fit gpt2"),

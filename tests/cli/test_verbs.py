@@ -12,11 +12,15 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from hyperplane.cli.blocks.recipes import parse_recipe
+from hyperplane.cli.train import Train
+from hyperplane.recipe import AugmentRecipe, NetRecipe, Recipe
 from tests.cli.commands import ROOT, Answer, Command, environment, in_a_process, tree
 
 
@@ -73,6 +77,20 @@ def test_brackets_in_names_are_no_markup(empty_folder: Path, hyperplane: Command
         answer = hyperplane(*typed)
         assert answer.status == 0, answer.err
         assert "r[bold]" in answer.out or "[/x]0" in answer.out
+
+
+@pytest.mark.parametrize("on", [False, True])
+def test_a_recipes_switch_turns_both_ways_whatever_it_was(on: bool) -> None:
+    base = replace(Recipe(), net=NetRecipe(frozen=on), augment=AugmentRecipe(flip=on))
+    for typed, expected in (
+        (["--frozen", "--augment.flip"], True),
+        (["--net.frozen"], True),
+        (["--no-frozen"], False),
+        (["--net.no-frozen", "--augment.no-flip"], False),
+    ):
+        said = parse_recipe(Train, "train", typed, base, "")[1]
+        assert said.net.frozen is expected
+        assert len(typed) == 1 or said.augment.flip is expected
 
 
 def test_overwrite_replaces_a_run(place: Path, hyperplane: Command) -> None:

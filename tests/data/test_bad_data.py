@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import re
 import struct
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +24,7 @@ from hyperplane.data import idx
 from hyperplane.errors import UserError
 from hyperplane.recipe import DataRecipe
 from tests.data import makers
+from tests.nobody import as_nobody
 
 GOOD_ROWS = "".join(f"{i},{i * 0.5},{'ab'[i % 2]}\n" for i in range(20))
 HEADER = "a,b,target\n"
@@ -293,19 +292,6 @@ def open_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-@contextmanager
-def _as_nobody() -> Iterator[None]:
-    """Look at files as another user where this one is root, whom permissions do not bind."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
 @pytest.mark.parametrize("closed", ["bad.csv", "pets/cat/00.png", "pets/cat", "pets", "pets/cat/nothing"])
 def test_what_may_not_be_read_is_named(closed: str, open_folder: Path) -> None:
     makers.class_folders(open_folder / "pets", {"cat": 8, "dog": 8})
@@ -317,7 +303,7 @@ def test_what_may_not_be_read_is_named(closed: str, open_folder: Path) -> None:
     mode = (open_folder / closed).stat().st_mode
     (open_folder / closed).chmod(0)
     try:
-        with _as_nobody(), pytest.raises(UserError) as caught:
+        with as_nobody(), pytest.raises(UserError) as caught:
             data.open(DataRecipe(source=str(source)))
     finally:
         (open_folder / closed).chmod(mode)

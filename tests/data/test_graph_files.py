@@ -28,7 +28,13 @@ def test_geojson_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert (again.components, again.loops, again.edges) == (graph.components, graph.loops, graph.edges)
     assert again.length_E.sum() == pytest.approx(graph.length_E.sum())
     held = json.loads((tmp_path / "roads.geojson").read_text("utf-8"))
-    assert held["features"][0]["properties"] == {"start": 0, "end": int(graph.end_E2[0, 1]), "cost": 0.0}
+    assert held["features"][0]["properties"] == {
+        "start": 0,
+        "end": int(graph.end_E2[0, 1]),
+        "length": pytest.approx(graph.length_E[0], abs=1e-3),
+        "cost": 0.0,
+    }
+    assert held["coordinates"] == held["lengths"] == "pixels"
 
 
 def test_a_node_without_a_road_is_a_point() -> None:
@@ -42,6 +48,7 @@ def test_graphml_holds_every_node_and_edge() -> None:
     space = "{http://graphml.graphdrawing.org/xmlns}"
     root = ET.fromstring(graph_files.graphml(graph))
     assert len(root.findall(f".//{space}node")) == len(graph.node_N2)
+    assert [data.text for data in root.findall(f"{space}graph/{space}data")] == ["pixels"]
     edges = root.findall(f".//{space}edge")
     assert len(edges) == graph.edges
     told = {data.get("key"): data.text or "" for data in edges[0]}

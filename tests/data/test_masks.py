@@ -157,7 +157,7 @@ def test_the_foreground_may_be_dark(tmp_path: Path) -> None:
 def test_empty_masks_are_named_and_masks_that_are_all_empty_refused(tmp_path: Path) -> None:
     root = makers.mask_folders(tmp_path)
     save(root / "masks" / "03.png", np.zeros((20, 20), np.uint8))
-    assert any("1 masks are empty: 'masks/03.png'" in note for note in opened(root).description.notes)
+    assert any("1 mask is empty: 'masks/03.png'" in note for note in opened(root).description.notes)
     for k in range(12):
         save(root / "masks" / f"{k:02d}.png", np.zeros((20, 20), np.uint8))
     with pytest.raises(UserError, match="hold one value alone, 0, in all 4,800 pixels"):

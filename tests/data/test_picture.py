@@ -247,7 +247,8 @@ def test_photographs_are_read_without_importing_what_brings_them() -> None:
         "for name in ('photo-china', 'photo-hopper'): data.open(DataRecipe(source=name))\n"
         "assert not {'sklearn', 'skimage', 'matplotlib'} & sys.modules.keys()"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def test_new_points_are_rows_with_x_and_y(tmp_path: Path) -> None:

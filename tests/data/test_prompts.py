@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice, permutations
 from pathlib import Path
 
@@ -124,10 +125,10 @@ def test_it_is_read_as_the_net_to_begin_with_reads(tmp_path):
     read = source.read_as(like)
     assert read.description.shapes["token_BT"] == (20,) and read.description.encoding["exercise"] == "addition"
     assert read.description.encoding["characters"] == like.encoding["characters"]
-    with pytest.raises(UserError, match=r"12 tokens \('.*'\), but the net to begin with reads 8"):
+    with pytest.raises(UserError, match=r"12 tokens \('.*'\), too many for a context of 8"):
         source.read_as(data.open(DataRecipe(source=str(book), format="text", options={"context": 8})).description)
     book.write_text("no digits here\n" * 30)
-    with pytest.raises(UserError, match="addition: text: holds"):
+    with pytest.raises(UserError, match=r"addition, .*: holds"):
         source.read_as(data.open(DataRecipe(source=str(book), format="text", options={"context": 20})).description)
 
 
@@ -176,6 +177,42 @@ def test_exercises_out_of_range(options, says):
         opened(DataRecipe(source="addition", options=options))
 
 
+def test_room_may_be_left_for_longer_answers(tmp_path):
+    (path := tmp_path / "rows.jsonl").write_text('{"prompt": "12=", "answer": "3"}\n' * 9)
+    recipe = DataRecipe(source=str(path), validation=0.0, test=0.0)
+    assert opened(recipe).description.shapes["token_BT"] == (4,)
+    roomy = opened(replace(recipe, options={"context": 7}))
+    assert roomy.description.shapes["token_BT"] == roomy.description.shapes["answer_BT"] == (7,)
+    assert opened(recipe).read_as(roomy.description).description.shapes["token_BT"] == (7,)
+    told = r"4 tokens \(line 1\), too many for a context of 3; .*--data.context 4"
+    with pytest.raises(UserError, match=told):
+        opened(replace(recipe, options={"context": 3}))
+    with pytest.raises(UserError, match=r"data.options.context: found 0, expected 1 to 65,536; type: --data.context"):
+        opened(replace(recipe, options={"context": 0}))
+
+
+@pytest.mark.parametrize(
+    ("first", "says"),
+    [
+        ('{"prompt": "a"', "line 1: is not JSON"),
+        ('{"instruction": "a", "output": "b"}', r"has no answer and no prompt \(it has 'instruction', 'output'\)"),
+        ("12=3", "line 1: holds '12=3'|line 1: is not JSON"),
+    ],
+)
+def test_json_lines_are_known_by_the_files_name_and_no_text_or_table(first, says, tmp_path):
+    (path := tmp_path / "rows.jsonl").write_text(f"{first}\n" * 300)
+    with pytest.raises(UserError, match=says):
+        opened(DataRecipe(source=str(path)))
+
+
+@pytest.mark.parametrize("line", ['{"prompt": 5}', '{"prompt": "1+2="', "[1]", "1+2="])
+def test_a_line_without_a_prompt_is_named_in_json_lines(line, tmp_path):
+    description = opened(DataRecipe(source="addition", options={"samples": 50, "held_out": 20})).description
+    (path := tmp_path / "asked.jsonl").write_text('{"prompt": "1+2="}\n' + line + "\n")
+    with pytest.raises(UserError, match=r"asked.jsonl, line 2: holds '.*', expected .\"prompt\": .*; correct it"):
+        data.encode([path], description)
+
+
 def test_prompts_are_encoded_by_the_line(tmp_path):
     description = opened(DataRecipe(source="addition", options={"samples": 50, "held_out": 20})).description
     encoded = data.encode(b'123+456=\n\n{"prompt": "999+1="}\n', description)
@@ -183,7 +220,7 @@ def test_prompts_are_encoded_by_the_line(tmp_path):
     assert encoded.names == ("standard input, line 1", "standard input, line 3")
     assert batch["prompt_B"].tolist() == [8, 6] and batch["token_BT"].shape == (2, 12)
     assert torch.equal(batch["token_BT"][1, 6:], torch.zeros(6, dtype=torch.int64))
-    with pytest.raises(UserError, match="line 1: text: holds 'x'"):
+    with pytest.raises(UserError, match="line 1: holds 'x'"):
         data.encode(b"1+x=", description)
     with pytest.raises(UserError, match="has 14 tokens, expected at most 12"):
         data.encode(b"12345678901234", description)

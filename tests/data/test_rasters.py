@@ -56,11 +56,33 @@ def test_a_network_is_placed_where_it_lies(tmp_path: Path) -> None:
     lies = rasters.coordinates(save(tmp_path / "city.tif", makers.noise((3, 40, 60)), **UTM))
     assert lies is not None
     road = of_polylines([np.array([(10.0, 4.0), (50.0, 30.0)])])
-    (feature,) = json.loads(graph_files.geojson(road.moved(lies.geographic)))["features"]
+    held = json.loads(graph_files.geojson(road, lies))
+    (feature,) = held["features"]
+    assert held["coordinates"].startswith("longitude") and held["lengths"] == "metres"
+    assert feature["properties"]["length"] == pytest.approx(np.hypot(40, 26) / 2, abs=1e-3)
     assert to_utm(np.array(feature["geometry"]["coordinates"]), 11)[0] == pytest.approx(
         np.array([664_005.0, 4_011_998.0]), abs=1e-3
     )
-    assert "664005.0" in graph_files.graphml(road.moved(lies.placed))
+    text = graph_files.graphml(road, lies)
+    assert "664005.0" in text and ">EPSG:32611<" in text and ">metres<" in text and ">23.85" in text
+
+
+@pytest.mark.parametrize(("crs", "side"), [("EPSG:4326", 1e-5), ("EPSG:2263", 3.28084)])
+def test_metres_of_rasters_in_degrees_and_in_feet_are_those_of_a_utm_zone(
+    crs: str, side: float, tmp_path: Path
+) -> None:
+    west, north = (-73.9, 40.7) if crs == "EPSG:4326" else (1_000_000.0, 200_000.0)  # New York
+    where = rasterio.transform.from_origin(west, north, side, side)
+    lies = rasters.coordinates(save(tmp_path / "a.tif", makers.noise((1, 30, 30)), crs=crs, transform=where))
+    assert lies is not None and lies.metric_crs == "EPSG:32618"
+    road = of_polylines([np.array([(0.0, 10.0), (30.0, 10.0)])])
+    text = graph_files.graphml(road, lies)
+    assert ">EPSG:32618<" in text and ">metres<" in text
+    length = graph_files.edges_of(road, lies).length_E.sum()
+    assert length == pytest.approx(
+        30 if side > 1 else 30 * 0.8454, rel=0.002
+    )  # of an arc of 1e-5 degrees at 40.7 north
+    assert lies.metric(np.array([0.0, 0.0]))[1] == pytest.approx(4_500_000, abs=30_000)
 
 
 def test_16_bits_and_many_bands_are_levels(tmp_path: Path) -> None:

@@ -118,9 +118,7 @@ def test_other_text_is_read_in_the_nets_vocabulary(book, tmp_path):
 
 def test_a_character_that_the_net_has_not_seen_is_named(book):
     description = opened(book).description
-    with pytest.raises(
-        UserError, match=r"standard input: text: holds 'Z', first at character 6, which the net was not"
-    ):
+    with pytest.raises(UserError, match=r"standard input: holds 'Z', first at character 6, which the net was not"):
         data.encode(b"Thou Z", description)
 
 

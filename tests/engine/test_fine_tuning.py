@@ -33,8 +33,9 @@ HEAD = {"output.weight", "output.bias"}
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The current folder: a run of the digits, and pictures of three classes and two sizes."""
+    """The current folder: a run of the digits, pictures of three classes and two sizes, and others of four."""
     folder = tmp_path_factory.mktemp("fine")
+    makers.class_folders(folder / "four", {"ant": 9, "bee": 9, "cow": 9, "doe": 9})
     makers.class_folders(folder / "pets", {"cat": 9, "dog": 9, "eel": 9})
     Image.fromarray(makers.noise((14, 17, 3))).save(folder / "pets" / "eel" / "wide.png")
     before = Path.cwd()
@@ -248,3 +249,84 @@ def test_an_imported_run_is_begun_with_as_it_was_published(place: Path) -> None:
     assert fine_tuning.opened(smaller).description.shapes["image_BCHW"] == (3, 16, 16)
     run = api.train("digits", start="runs/published", name="from-published", changes={"training.epochs": 1})
     assert run.trained.description.shapes["image_BCHW"] == (3, 20, 20) and run.evaluate()
+
+
+FROZEN: dict[str, dict[str, Any]] = {
+    "lenet": {},
+    "resnet20": {"width": 4},
+    "compact": {"widths": [8, 12, 16]},
+    "vit-small-32": {"width": 12, "depth": 2, "heads": 2, "stochastic_depth": 0.5},
+    "googlenet": {"width": 8},
+    "vgg11": {"batch_norm": True, "width": 4, "hidden": 16},
+    "cornet": {"widths": [4, 6, 8, 10], "steps": 2},
+}
+"""Nets with dropout, batch normalisation, other heads, a class token, and depth by chance; small."""
+
+
+@pytest.mark.parametrize("net", FROZEN)
+def test_frozen_all_but_the_head_stays_as_it_was_to_the_bit(net: str, place: Path) -> None:
+    options = {f"net.options.{name}": value for name, value in FROZEN[net].items()}
+    quick = {"training.epochs": 1, "training.batch": 9, "data.size": 32}
+    start = api.train("pets", net=net, name=f"start-{net}", changes={**quick, **options})
+    run = api.train("four", start=start.path, name=f"frozen-{net}", changes={**quick, "net.frozen": True})
+    theirs, own = weights(start.path), weights(run.path)
+    changed = {name for name, tensor in own.items() if not torch.equal(tensor, theirs[name])}
+    assert changed == {name for name, tensor in own.items() if tensor.shape != theirs[name].shape} != set()
+    drawn = build(run.recipe, run.trained.description).state_dict()
+    assert not any(torch.equal(own[name], drawn[name]) for name in changed if name.endswith("weight"))
+    assert run.recipe.net.frozen and run.recipe.optimizer.learning_rate == start.recipe.optimizer.learning_rate
+    told = next(note for note in run.trained.description.notes if "frozen" in note)
+    trained = sum(own[name].numel() for name in changed)
+    assert f" {trained:,} are trained" in told and f" {trained:,} are trained" in run.report.read_text()
+    result = run.trained.folder.read_result()
+    assert result is not None and result.parameters == sum(p.numel() for p in run.net.parameters() if p.requires_grad)
+
+
+def test_no_gradient_goes_back_through_what_is_frozen(place: Path) -> None:
+    recipe = replace(fine(), net=NetRecipe(start="runs/digits", frozen=True))
+    model, _, source = begun(recipe)
+    whole = recipes.complete(recipe, source.description)
+    assert fine_tuning.freeze(model, whole, source.description)
+    model.train()
+    model(source.batch("train", [0, 1, 2]), taps := {}).loss_B.sum().backward()
+    assert taps and not any(tap.requires_grad for tap in taps.values())
+    assert {name for name, p in model.net.named_parameters() if p.grad is not None} == HEAD
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_frozen_run_that_is_stopped_resumes_to_the_same_bits(optimizer: str, place: Path) -> None:
+    changes = {"training.epochs": 1, "net.options.width": 4, "training.batch": 9}
+    start = api.train("pets", net="resnet20", name=f"pets-{optimizer}", changes=changes)
+    net = NetRecipe(start=str(start.path), frozen=True)
+    recipe = replace(fine(), net=net, optimizer=OptimizerRecipe(optimizer))  # pyright: ignore[reportArgumentType]
+    whole = api.run_recipe(recipe, name=f"whole-{optimizer}")
+
+    def stop(event: Any) -> None:
+        if isinstance(event, Stepped) and event.step >= 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        api.run_recipe(recipe, name=f"stopped-{optimizer}", watch=stop)
+    shutil.rmtree(start.path)
+    assert sha256(api.resume(f"runs/stopped-{optimizer}")) == sha256(whole)
+
+
+def test_the_rate_of_a_known_recipe_stays_whole_where_only_the_head_is_trained(place: Path) -> None:
+    scratch, tuned = recipes.start("digits"), recipes.start("digits", weights="runs/digits", frozen=True)
+    assert tuned.optimizer.learning_rate == scratch.optimizer.learning_rate and tuned.net.frozen
+    again = recipes.start(None, given=tuned, weights="runs/digits")
+    assert again.net.frozen and again.optimizer == tuned.optimizer
+
+
+def test_what_cannot_be_frozen_is_refused(place: Path) -> None:
+    api.train("digits", net="perceptron", changes={"training.epochs": 1})
+    with pytest.raises(UserError, match=r"perceptron is nothing but a head.*leave --frozen out"):
+        api.train("digits", start="runs/digits-perceptron", name="none", changes={"net.frozen": True})
+    (place / "book.txt").write_text("to be or not to be, that is the question. " * 60)
+    small = {"net.options.width": 8, "net.options.layers": 1, "net.options.heads": 2}
+    api.train("book.txt", net="gpt", changes={"training.steps": 2, **small})
+    with pytest.raises(UserError, match=r"gpt has its vocabulary at both ends.*leave --frozen out"):
+        api.train("book.txt", start="runs/book-gpt", name="none", changes={"net.frozen": True})
+    with pytest.raises(UserError, match=r"net\.frozen: is to keep the weights of another run.*add --from RUN"):
+        api.train("digits", name="none", changes={"net.frozen": True})
+    assert not Path("runs/none").exists()

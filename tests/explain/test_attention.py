@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
+from matplotlib.figure import Figure
+from PIL import Image
 
 import hyperplane
-from hyperplane import nets
-from hyperplane.explain import attention, attention_figures
+from hyperplane import data, nets
+from hyperplane.explain import attention, attention_figures, explain
 from hyperplane.explain.subject import load
 from hyperplane.nets.vit import ViT
+from hyperplane.runs.folder import RunFolder
+from tests.data import makers
 
 
 def net_of(pool: str = "class", grid: tuple[int, int] = (2, 3)) -> ViT:
@@ -81,11 +87,45 @@ def test_a_run_is_drawn_with_its_samples(pool: str, tmp_path: Path) -> None:
     assert all(one.caption.endswith(".") and "\n" not in one.caption for one in drawn.values())
 
 
-def test_imported_weights_show_their_positions_alone(tmp_path: Path) -> None:
-    import safetensors.torch
-
+def imported(folder: Path) -> Path:
+    """Return a run folder of weights that were not trained here."""
     torch.manual_seed(0)
     net = nets.build("vit_tiny_patch16_224", (3, 32, 32), 4)
-    (tmp_path / "net.safetensors").write_bytes(safetensors.torch.save(net.state_dict()))
-    made = hyperplane.import_weights(tmp_path / "net.safetensors", out=tmp_path / "run")
-    assert list(attention.draw(load(made.path))) == ["positions"]
+    (folder / "net.safetensors").write_bytes(safetensors.torch.save(net.state_dict()))
+    return hyperplane.import_weights(folder / "net.safetensors", out=folder / "run").path
+
+
+def test_imported_weights_show_their_positions_alone(tmp_path: Path) -> None:
+    assert list(attention.draw(load(imported(tmp_path)))) == ["positions"]
+
+
+def test_given_pictures_are_attended_to_head_by_head_and_through_all_layers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = imported(tmp_path)
+    pictures = [tmp_path / name for name in ("dark.png", "noise.png")]
+    for picture, level in zip(pictures, (0.1, 1.0), strict=True):
+        Image.fromarray((level * makers.noise((40, 40, 3))).astype(np.uint8)).save(picture)
+    heads: list[Mapping[str, Sequence[np.ndarray]]] = []
+    rows: list[Sequence[np.ndarray]] = []
+    monkeypatch.setattr(attention_figures, "heads", lambda picture, name, maps: heads.append(maps) or Figure())
+    monkeypatch.setattr(attention_figures, "together", lambda found: rows.append(found[0][2]) or Figure())
+    files = explain(run, pictures)
+    kinds = ["", "-maps", "-attention-heads", "-attention-rollout"]
+    assert [file.stem for file in files] == [f"given-{name}{kind}" for name in ("dark", "noise") for kind in kinds]
+    subject = load(run)
+    net, encoded = subject.model.net, data.encode(pictures, subject.description)
+    assert isinstance(net, ViT)
+    for number in range(2):
+        image_1CHW = encoded.read(number, number + 1)["image_BCHW"]
+        with torch.no_grad():
+            found = [layer[0] for layer in net.attention(image_1CHW)]
+        assert list(heads[number])[::5] == ["layer 1", "layer 12"]
+        for head in range(3):
+            given_P = found[-1][head, 0, 1:]
+            np.testing.assert_allclose(heads[number]["layer 12"][head].ravel(), given_P / given_P.sum(), rtol=1e-5)
+        flow_P = attention.rollout([layer_NTT.mean(0) for layer_NTT in found])[0, 1:]
+        np.testing.assert_allclose(rows[number][2].ravel(), flow_P / flow_P.sum(), rtol=1e-5)
+    assert not np.allclose(rows[0][2], rows[1][2], rtol=1e-3)
+    told = {one.file: one.caption for one in RunFolder(run).read_explained()}
+    assert told["given-dark-attention-heads.svg"].startswith("dark.png: what the class token attends to")

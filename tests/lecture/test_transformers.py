@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-import torch
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
-from hyperplane.lecture.experiments import language
+import pytest
+import torch
+from torch import Tensor
+
+from hyperplane import data, nets, tasks
+from hyperplane.api import Run
+from hyperplane.data.prompts import ELSEWHERE
+from hyperplane.lecture.experiments import language, steering
 from hyperplane.lecture.experiments.transformers import again, hidden, hidden_in_head, rank_correlation
 from hyperplane.nets.blocks.attention import SelfAttention
+from hyperplane.recipe import DataRecipe
+from hyperplane.tasks.answer import Answer
+from hyperplane.tasks.blocks.writing import Answered
 
 
 def test_a_hidden_token_moves_the_mean_as_computed_without_it() -> None:
@@ -35,3 +47,28 @@ def test_what_is_asked_for_is_the_symbol_behind_the_mark() -> None:
         assert row_T[row_T.index(language.LETTERS) + 1] == answer < language.LETTERS
         assert language.SPAN - 1 - distance == row_T.index(language.LETTERS) + 1
     assert set(distance_B.tolist()) == set(range(2, language.SPAN - 1))
+
+
+def test_choices_are_between_answers_that_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = data.open(DataRecipe(source="addition", options={"samples": 8, "held_out": 8, "digits": 1}))
+    task = tasks.build("answer", source.description)
+    assert isinstance(task, Answer)
+    net = nets.build("gpt", source.description.shapes["token_BT"], 21, {"layers": 1, "width": 8, "heads": 2})
+    run = SimpleNamespace(net=net, trained=SimpleNamespace(model=SimpleNamespace(task=task)))
+    batch = source.batch("train", range(8))
+    right_BT = batch["answer_BT"]
+    nine = task.vocabulary.piece_K.index(b"9")
+    endless_BT = torch.full_like(right_BT, ELSEWHERE)
+    for row_T, prompt in zip(endless_BT, batch["prompt_B"].tolist(), strict=True):
+        row_T[prompt - 1 :] = nine
+    wrong_BT = right_BT.clone()
+    wrong_BT[torch.arange(8), batch["prompt_B"] - 1] = task.vocabulary.piece_K.index(b"0")
+
+    def choices(*answers_BT: Tensor) -> int:
+        said = Answered(batch["token_BT"], torch.stack(answers_BT, dim=1))
+        monkeypatch.setattr(steering, "answer", lambda *given: said)
+        return steering.chosen_of(cast(Run, run), source, 0, tmp_path / "choices.jsonl")
+
+    assert choices(right_BT, endless_BT) == 0 and choices(right_BT, endless_BT, wrong_BT) == 8
+    written = data.open(DataRecipe(source=str(tmp_path / "choices.jsonl"), validation=0.0, test=0.0))
+    assert written.read_as(source.description).description.splits["train"] == 8

@@ -109,54 +109,6 @@ def test_residual_and_plain_nets_have_as_many_parameters_as_the_paper_says(depth
     assert count(on_meta(f"plain{depth}", (3, 32, 32), 10)) == expected
 
 
-def test_other_variants_hold_the_same_tensors_as_their_measured_siblings() -> None:
-    """Keys follow from depth alone: each variant has its siblings' keys and further ones of the same kind."""
-    for small, large in (("resnet18", "resnet34"), ("resnet50", "resnet101"), ("resnet101", "resnet152")):
-        inner, outer = on_meta(small).state_dict(), on_meta(large).state_dict()
-        assert {k: t.shape for k, t in outer.items() if k in inner} == {k: t.shape for k, t in inner.items()}
-    for depth in (11, 13, 16, 19):
-        plain, normalised = on_meta(f"vgg{depth}").state_dict(), on_meta(f"vgg{depth}_bn").state_dict()
-        assert [t.shape for t in plain.values() if t.ndim > 1] == [t.shape for t in normalised.values() if t.ndim > 1]
-        assert sum(key.endswith("running_var") for key in normalised) == depth - 3
-
-
-@pytest.mark.parametrize("depth", [18, 34, 50, 101, 152])
-def test_the_keys_of_residual_nets_follow_from_table_1(depth: int) -> None:
-    blocks = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}[depth]
-    inside, wide = (2, 1) if depth < 50 else (3, 4)
-    normalised = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-    keys = {"conv1.weight", "fc.weight", "fc.bias", *(f"bn1.{part}" for part in normalised)}
-    for stage, count in enumerate(blocks, 1):
-        for block in range(count):
-            place = f"layer{stage}.{block}"
-            for k in range(1, inside + 1):
-                keys |= {f"{place}.conv{k}.weight", *(f"{place}.bn{k}.{part}" for part in normalised)}
-            if block == 0 and (stage > 1 or wide > 1):
-                keys |= {f"{place}.downsample.0.weight", *(f"{place}.downsample.1.{part}" for part in normalised)}
-    found = on_meta(f"resnet{depth}").state_dict()
-    assert found.keys() == keys
-    assert found["fc.weight"].shape == (1000, 512 * wide) and found["conv1.weight"].shape == (64, 3, 7, 7)
-
-
-@pytest.mark.parametrize("depth", [11, 13, 16, 19])
-@pytest.mark.parametrize("suffix", ["", "_bn"])
-def test_the_keys_of_vgg_follow_from_table_1(depth: int, suffix: str) -> None:
-    """In the published files layers are numbered with their ReLUs and poolings."""
-    plain = {
-        11: [0, 3, 6, 8, 11, 13, 16, 18],
-        13: [0, 2, 5, 7, 10, 12, 15, 17, 20, 22],
-        16: [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28],
-        19: [0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34],
-    }[depth]
-    places = [place + k for k, place in enumerate(plain)] if suffix else plain
-    keys = {f"features.{place}.{part}" for place in places for part in ("weight", "bias")}
-    keys |= {f"classifier.{place}.{part}" for place in (0, 3, 6) for part in ("weight", "bias")}
-    for place in places if suffix else ():
-        parts = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-        keys |= {f"features.{place + 1}.{part}" for part in parts}
-    assert on_meta(f"vgg{depth}{suffix}").state_dict().keys() == keys
-
-
 def test_grey_images_and_other_numbers_of_classes() -> None:
     for name in NAMES:
         net = on_meta(name, (1, 96, 80), 7).eval()

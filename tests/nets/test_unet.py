@@ -46,6 +46,15 @@ def test_a_pixel_is_spoken_of_where_it_is():
     assert change_HW[18:23, 28:33].max() == change_HW.max()
 
 
+@pytest.mark.parametrize(("name", "step"), [("unet-quick", 4), ("unet", 2), ("vit-dense-linear", 8)])
+def test_a_net_says_the_same_of_all_pixels_of_a_place_before_it_learns(name, step):
+    with torch.no_grad():
+        said_BKHW = built(name)(torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
+    place_BKhw = said_BKHW[:, :, ::step, ::step]
+    assert place_BKhw.std() > 0.01 and not torch.equal(place_BKhw[:, 0], place_BKhw[:, 1])
+    torch.testing.assert_close(place_BKhw.repeat_interleave(step, 2).repeat_interleave(step, 3), said_BKHW)
+
+
 def test_the_way_down_takes_a_resnets_weights():
     with seeded(1, "weights"):
         resnet = nets.build("resnet", (3, 64, 64), 7, {"depths": [1, 2], "width": 8})

@@ -82,6 +82,11 @@ def test_the_run_learned_and_is_told_in_tokens(run):
     assert {plot.name for plot in (run.path / "plots").glob("*.svg")} >= {"context.svg", "tokens.svg"}
 
 
+def test_a_text_shorter_than_the_usual_context_is_judged_in_windows_of_the_nets(run, tmp_path):
+    (tmp_path / "short.txt").write_text("Thou art more lovely and more temperate")
+    assert 0 < run.evaluate(str(tmp_path / "short.txt"))["loss"].value < 3.2
+
+
 def test_many_are_as_one_with_seeds_that_count_on(run):
     how = {"tokens": 30, "temperature": 0.9, "top_k": 12, "top_p": 0.95}
     together = run.generate(PROMPTS, seed=5, **how)
@@ -144,7 +149,12 @@ def test_the_command_line(run, capsys):
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        (["--prompt", "Zq"], "holds 'Z', 'q', first at character 1"),
+        (["--prompt", "Zq"], "prompt 'Zq': holds 'Z', 'q', first at character 1"),
+        (["--prompt", "Thou", "Z"], "prompt 'Z': holds 'Z'"),
+        (["--prompt"], "--prompt: found no text; type: --prompt"),
+        (["--weights", "int4"], "--weights: found 'int4'"),
+        (["--draft", "nowhere"], "nowhere: there is no such run folder"),
+        (["--top-p", "0"], "--top-p: found 0"),
         (["--tokens", "0"], "--tokens: found 0"),
         (["--temperature", "-1"], "--temperature: found -1"),
         (["--temperature", "nan"], "--temperature: found nan"),
@@ -156,8 +166,8 @@ def test_the_command_line(run, capsys):
 )
 def test_bad_input_is_told_on_one_line(run, capsys, asked, told):
     assert main(["generate", str(run.path), *asked]) == 2
-    err = capsys.readouterr().err
-    assert err.count("\n") == 1 and told in err
+    out, err = capsys.readouterr()
+    assert not out and err.count("\n") == 1 and told in err
 
 
 def test_another_net_writes_nothing(tmp_path):

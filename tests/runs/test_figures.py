@@ -91,6 +91,7 @@ def test_few_and_many_samples(tmp_path: Path, size: int) -> None:
         figures.curves(np.arange(size), np.abs(value_B), value_B),
     ):
         figures.save(figure, tmp_path / "figure.svg")
+        assert "<path" in (tmp_path / "figure.svg").read_text("utf-8")
 
 
 def test_curves_take_the_metric_that_the_run_is_known_by(tmp_path: Path) -> None:

@@ -82,8 +82,12 @@ def test_shared_and_transposed_weights_are_kept(tmp_path: Path) -> None:
 
 
 def test_a_copied_folder_is_still_whole(tmp_path: Path, run_of: Made) -> None:
-    run_of(tmp_path / "digits").path.rename(tmp_path / "elsewhere")
-    RunFolder(tmp_path / "elsewhere").verify()
+    made = run_of(tmp_path / "digits")
+    result = made.read_result()
+    made.path.rename(tmp_path / "elsewhere")
+    moved = RunFolder(tmp_path / "elsewhere")
+    moved.verify()
+    assert moved.read_result() == result is not None
 
 
 # Metrics

@@ -136,7 +136,7 @@ def test_maximin_is_what_trying_every_path_gives(seed, nodes, links):
 def test_connectivity_pulls_at_the_pixel_that_decides():
     mask_1HW = road()
     logit = said(mask_1HW)
-    logit[:, :, :, 18:20] = -1.0  # a break, in every row
+    logit[:, :, 14:19, 18:20] = -1.0  # a break
     logit[:, :, 16, 18:20] = -0.5  # whose best way across this is
     logit[:, :, 14, 30] = -3.0  # a dent
     logit.requires_grad_()
@@ -144,6 +144,50 @@ def test_connectivity_pulls_at_the_pixel_that_decides():
     assert (slope[0, 0, 16, 18:20] < -1e-3).any() and slope[0, 0, 14, 30].abs() < 1e-3
     assert (slope[0, 0].abs() > 1e-3).sum() <= 4
     assert (slope[0, 0][mask_1HW[0] == 0] == 0).all()
+
+
+def pulled(logit: torch.Tensor, mask_1HW: torch.Tensor) -> set[tuple[int, int]]:
+    """Return the pixels that the connectivity loss pulls at; those that the mask has up, all others down."""
+    logit.requires_grad_()
+    (slope,) = torch.autograd.grad(of("connectivity", logit, mask_1HW).sum(), logit)
+    at_N2 = torch.nonzero(slope[0, 0].abs() > 1e-3)
+    for row, column in at_N2.tolist():
+        assert (slope[0, 0, row, column] < 0) == (mask_1HW[0, row, column] == 1)
+    return {(row, column) for row, column in at_N2.tolist()}
+
+
+def test_connectivity_pulls_at_a_false_bridge_where_it_is_weakest_and_at_nothing_else_that_is_false():
+    mask_1HW = road()
+    mask_1HW[:, 2:5] = 1
+    logit = said(mask_1HW)
+    logit[:, :, 5:14, 20] = 2.0  # between two roads, which parts the ground between them too
+    logit[:, :, 9, 20] = 1.0
+    logit[:, :, 24:28, 4:9] = 2.0  # a blot
+    logit[:, :, 19:24, 33] = 2.0  # a spur
+    assert pulled(logit, mask_1HW) == {(9, 20)}
+    island_1HW = road()
+    island_1HW[:, 5:8, 18:22] = 1
+    logit = said(island_1HW)
+    logit[:, :, 8:14, 20] = 2.0  # to an island, which parts no ground
+    logit[:, :, 11, 20] = 1.0
+    assert pulled(logit, island_1HW) == {(11, 20)}
+    logit = said(road())
+    logit[:, :, 6, 10:31] = logit[:, :, 6:14, 10] = logit[:, :, 6:14, 30] = 2.0  # a ring over the road: a hole
+    logit[:, :, 6, 25] = 1.0
+    assert pulled(logit, road()) == {(6, 25)}
+    logit = logit.detach()
+    logit[:, :, 6, 26] = -SURE  # broken open, it is none
+    assert pulled(logit, road()) == set()
+
+
+def test_connectivity_sees_breaks_and_bridges_at_once():
+    mask_1HW = road()
+    mask_1HW[:, 2:5] = 1
+    logit = said(mask_1HW)
+    logit[:, :, 5:14, 20] = 1.0
+    logit[:, :, 2:5, 30] = -1.0
+    rows = {row: column for row, column in pulled(logit, mask_1HW)}
+    assert set(rows.values()) == {20, 30} and rows.keys() & {2, 3, 4} and rows.keys() & set(range(5, 14))
 
 
 def test_an_empty_mask_is_judged():

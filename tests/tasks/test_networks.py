@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from scipy.spatial import KDTree
 
 from hyperplane.data.blocks.graphs import Graph, joined
+from hyperplane.data.blocks.road_networks import drawn as painted
+from hyperplane.data.blocks.road_networks import random_network
 from hyperplane.errors import UserError
 from hyperplane.tasks.blocks.bridging import bridged
+from hyperplane.tasks.blocks.crossings import crossings
 from hyperplane.tasks.blocks.networks import merge, network_of, prune, simplify
 from hyperplane.tasks.blocks.skeleton import thin
 from hyperplane.tasks.blocks.topology import betti
@@ -131,3 +138,58 @@ def test_nothing_gives_an_empty_network_and_a_length_below_0_is_refused() -> Non
     assert dot.components == 1 and dot.edges == 0
     with pytest.raises(UserError, match=r"graph\.gap: found -1, expected 0 or more pixels"):
         network_of(np.zeros((5, 6), bool), gap=-1.0)
+
+
+def met(graph: Graph) -> int:
+    """Return how many pairs of straight pieces of a graph's lines have a point in common that is no end of both.
+
+    Every pair is looked at, by the point where their lines meet (Cramer's rule), in whole millionths of a pixel.
+    """
+    pieces = [
+        pair for line in graph.lines() for pair in itertools.pairwise(np.round(2**20 * line).astype(int).tolist())
+    ]
+    count = 0
+    for ((ax, ay), (bx, by)), ((cx, cy), (dx, dy)) in itertools.combinations(pieces, 2):
+        if {(ax, ay), (bx, by)} & {(cx, cy), (dx, dy)}:
+            continue
+        spread = (bx - ax) * (dy - cy) - (by - ay) * (dx - cx)
+        here = (cx - ax) * (dy - cy) - (cy - ay) * (dx - cx)
+        there = (cx - ax) * (by - ay) - (cy - ay) * (bx - ax)
+        if spread < 0:
+            spread, here, there = -spread, -here, -there
+        count += spread > 0 and 0 <= here <= spread and 0 <= there <= spread
+    return count
+
+
+@given(st.integers(0, 10_000), st.floats(0.5, 12))
+@example(4039, 2.0)
+@settings(max_examples=40, deadline=None)
+def test_simplified_lines_do_not_cross_that_did_not(seed: int, tolerance: float) -> None:
+    chance = np.random.default_rng(seed)
+    lines, nodes, ends = [], [], []
+    low = np.zeros(30)
+    for _ in range(5):  # each above the last, wherever both are
+        low = low + chance.uniform(0.3, 1.5) + 6 * chance.random(30) * (chance.random(30) < 0.3)
+        line = np.stack([np.arange(30.0), low], 1)
+        ends.append((len(nodes), len(nodes) + 1))
+        nodes += [line[0], line[-1]]
+        lines.append(line)
+    graph = Graph.of_lines(np.array(nodes), ends, lines)
+    made = simplify(graph, tolerance)
+    assert met(graph) == met(made) == 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_simplified_networks_of_masks_cross_nowhere(seed: int) -> None:
+    mask_HW = painted(random_network(seed, 160, spacing=24.0), (160, 160), 6)
+    fine = network_of(mask_HW, tolerance=0.0).graph
+    for tolerance in (1.0, 4.0, 12.0):
+        made = network_of(mask_HW, tolerance=tolerance).graph
+        assert met(made) <= met(fine) and (made.components, made.loops) == (fine.components, fine.loops)
+        assert len(made.point_P2) < len(fine.point_P2)
+
+
+def test_what_meets_is_found() -> None:
+    start = np.array([(0, 0), (0, 10), (20, 0), (20, 0), (40, 0), (45, 0), (60, 0), (60, 0)], float)
+    end = np.array([(10, 10), (10, 0), (30, 0), (20, 9), (50, 0), (55, 0), (66, 0), (63, 0)], float)
+    assert crossings(start, end).tolist() == [[0, 1], [4, 5], [6, 7]]

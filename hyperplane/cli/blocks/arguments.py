@@ -14,18 +14,19 @@ from hyperplane.errors import UserError
 
 T = TypeVar("T")
 
-CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.AvoidSubcommands, tyro.conf.HelptextFromCommentsOff)
+CONFIG = (tyro.conf.AvoidSubcommands, tyro.conf.HelptextFromCommentsOff)
 
 
-def parse(kind: type[T], verb: str, arguments: list[str], description: str = "") -> T:
+def parse(kind: type[T], verb: str, arguments: list[str], description: str = "", *, both_ways: bool = False) -> T:
     """Return the arguments as `kind`; prints help and leaves where it is asked for.
 
+    A switch has one option, which turns it from what it is by default; `both_ways`, it has a second that turns it back.
     Raises UserError for an option that does not exist, naming the nearest, or a value that does not fit.
     """
-    said = io.StringIO()
+    said, config = io.StringIO(), CONFIG if both_ways else (*CONFIG, tyro.conf.FlagCreatePairsOff)
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(kind, prog=f"hyperplane {verb}", description=description, args=arguments, config=CONFIG)
+            return tyro.cli(kind, prog=f"hyperplane {verb}", description=description, args=arguments, config=config)
     except SystemExit as stop:
         if not stop.code:
             sys.exit(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
+    from hyperplane.data.blocks.rasters import Coordinates
     from hyperplane.predict.delineating import Delineated
 
 FOLDER = Path("predicted")
@@ -73,7 +75,8 @@ class Network:
     def __init__(self, file: Path, gap: float, tolerance: float | None, metres: bool) -> None:
         """Say into which file, what a bridge over a gap may cost at most, and how far lines may lie from the pixels.
 
-        Lengths are in pixels or in `metres`. Raises UserError for a file other than GeoJSON, GraphML and SVG.
+        Lengths are in pixels or in `metres`. Raises UserError for a file other than GeoJSON, GraphML and SVG, for one
+        in a folder that there is not, and for a length below 0.
         """
         self.file, self.kind = file, file.suffix.lower()
         self.gap, self.tolerance, self.metres = gap, tolerance, metres
@@ -82,11 +85,24 @@ class Network:
                 f"predict.graph: found {file.name}, expected a file ending in .geojson, .graphml or .svg; "
                 f"type: --graph {file.with_suffix('.geojson')}"
             )
+        for option, value in (("gap", gap), ("tolerance", tolerance)):
+            if value is not None and not 0 <= value < math.inf:
+                raise UserError(f"predict.{option}: found {value:g}, expected 0 or more; type: --{option} 1")
+        if not file.parent.is_dir():
+            raise UserError(f"predict.graph: {file.parent} is no folder; make it, or name a file in another")
+
+    def expect_place(self, picture: Path) -> None:
+        """Raise UserError where lengths are in metres, and the picture does not say where it lies."""
+        from hyperplane.data.blocks import rasters
+
+        if self.metres:
+            rasters.metres_per_pixel(picture)
 
     def write(self, one: Delineated, picture: Image.Image | dict[str, str]) -> tuple[str, ...]:
         """Write the network of one picture, which an SVG shows below it; return what was done, a sentence each.
 
-        GeoJSON of a picture that says where it lies holds longitude and latitude, else pixels, as the others do.
+        Of a picture that says where it lies, GeoJSON holds longitude and latitude, and GraphML metres; all else holds
+        pixels.
         """
         from hyperplane.data.blocks import graph_files, rasters
         from hyperplane.runs import atomic
@@ -98,17 +114,23 @@ class Network:
         found = network_of(
             one.class_HW > 0, gap=self.gap / pixel, tolerance=tolerance, probability_HW=one.probability_HW / 255
         )
-        graph, where = found.graph, None
+        graph, lies = found.graph, None if self.kind == ".svg" else rasters.coordinates(source)
         match self.kind:
             case ".graphml":
-                text = graph_files.graphml(graph)
+                text, where = graph_files.graphml(graph, lies), lies and f"metres ({_crs(lies)})"
             case ".svg":
                 assert not isinstance(picture, dict), "nets of pixels read pictures"
-                text = graph_files.overlay(graph, picture, source.name)
+                text, where = graph_files.overlay(graph, picture, source.name, one.class_HW.shape[::-1]), None
             case _:
-                where = rasters.coordinates(source)
-                text = graph_files.geojson(graph if where is None else graph.moved(where.geographic))
+                text, where = graph_files.geojson(graph, lies), lies and "degrees (WGS 84)"
         atomic.write_text(self.file, text)
+        told = graph_files.edges_of(graph, lies)
         pieces = f"{graph.components} piece{'s' * (graph.components != 1)}"
-        told = f"{graph.edges} edges, {graph.length_E.sum():,.0f} pixels in all, {pieces}"
-        return (*found.notes, f"{told}, in {'pixels' if where is None else 'degrees'}: {self.file}")
+        whole = f"{graph.edges} edges, {told.length_E.sum():,.0f} {told.unit} in all, {pieces}"
+        return (*found.notes, f"{whole}; coordinates are in {where or 'pixels'}: {self.file}")
+
+
+def _crs(lies: Coordinates) -> str:
+    """Return the name of a reference system in metres; of one without a number what its text begins with."""
+    name = lies.metric_crs
+    return name if len(name) <= 40 else name.partition(",")[0].replace("[", " ").replace('"', "")

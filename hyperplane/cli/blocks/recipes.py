@@ -18,6 +18,7 @@ from hyperplane.recipe import Recipe
 SHORT = {
     "net.name": "--net",
     "net.start": "--from",
+    "net.frozen": "--frozen",
     "task.name": "--task",
     "data.target": "--target",
     "data.workers": "--workers",
@@ -48,9 +49,11 @@ def fields_type(verb: type, base: Recipe) -> type:
 def parse_recipe(kind: type, verb: str, arguments: list[str], base: Recipe, description: str) -> tuple[Any, Recipe]:
     """Return the verb's own arguments, and the base recipe with the fields that the user set.
 
+    A switch of the recipe may be on in the base or off, so that it can be turned both ways: --net.frozen and
+    --net.no-frozen.
     Raises UserError for an option that does not exist or a value that does not fit.
     """
-    found = parse(fields_type(kind, base), verb, arguments, description=description)
+    found = parse(fields_type(kind, base), verb, arguments, description=description, both_ways=True)
     tree = dataclasses.asdict(base)
     for room in dataclasses.fields(Recipe):
         value = getattr(found, room.name, tree[room.name])
@@ -88,7 +91,7 @@ def _owner(argument: str) -> str | None:
     if not argument.startswith("--") or not dot or owner not in OWNERS:
         return None
     fields = {f.name for f in dataclasses.fields(_hints(Recipe)[owner])}
-    return None if name.replace("-", "_") in fields else owner
+    return None if name.removeprefix("no-").replace("-", "_") in fields else owner
 
 
 def _field(field: dataclasses.Field[Any], value: Any) -> tuple[Any, Any]:

@@ -2,7 +2,8 @@
 
 GeoJSON: the LineStrings and MultiLineStrings of a file (RFC 7946); they meet where they share a point. WKT: a line of
 text for each road, or a CSV file with a column of them, as SpaceNet's submissions have, one picture's or all pictures'.
-What is written has the coordinates that the graph has: pixels, or what the caller made of them.
+What is written of a picture that says where it lies has the coordinates of the earth: GeoJSON longitude and latitude,
+as it must, GraphML metres; lengths and costs are in metres in both. Else all is in pixels. Either file says which.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -23,6 +25,7 @@ from PIL import Image
 from hyperplane.data.blocks import files
 from hyperplane.data.blocks.graphs import Graph, of_polylines
 from hyperplane.data.blocks.problems import Refusal, hint, name, one_line, quote, some
+from hyperplane.data.blocks.rasters import Coordinates
 from hyperplane.errors import UserError
 
 ROAD, BRIDGE, JUNCTION = "#d1495b", "#edae49", "#00798c"
@@ -50,38 +53,72 @@ def read(path: Path, picture: str | None = None) -> Graph:
     return of_polylines(lines)
 
 
-def geojson(graph: Graph) -> str:
-    """Return a network as GeoJSON: a LineString for each edge, with its nodes and cost; a Point for a lonely node."""
+@dataclass(frozen=True)
+class Edges:
+    """What both kinds of file tell of a network's edges."""
+
+    length_E: np.ndarray
+    cost_E: np.ndarray
+    unit: str
+    """Of both: metres or pixels."""
+
+
+def edges_of(graph: Graph, lies: Coordinates | None) -> Edges:
+    """Return lengths and costs of a network in pixels, in metres where its picture says where it lies."""
     costs = graph.cost_E if len(graph.cost_E) else np.zeros(graph.edges)
+    if lies is None:
+        return Edges(graph.length_E, costs, "pixels")
+    return Edges(graph.moved(lies.metric).length_E, costs * lies.metres_per_pixel, "metres")
+
+
+def geojson(graph: Graph, lies: Coordinates | None = None) -> str:
+    """Return a network in pixels as GeoJSON: a LineString for each edge, a Point for a lonely node.
+
+    `lies` says where its picture does (None: nobody knows). An edge has its nodes, its length and its cost.
+    """
+    told = edges_of(graph, lies)
+    placed = graph if lies is None else graph.moved(lies.geographic)
     features = [
         {
             "type": "Feature",
-            "properties": {"start": start, "end": end, "cost": round(float(cost), 3)},
+            "properties": {"start": start, "end": end, "length": round(length, 3), "cost": round(cost, 3)},
             "geometry": {"type": "LineString", "coordinates": line.tolist()},
         }
-        for (start, end), cost, line in zip(graph.end_E2.tolist(), costs, graph.lines(), strict=True)
+        for (start, end), length, cost, line in zip(
+            graph.end_E2.tolist(), told.length_E.tolist(), told.cost_E.tolist(), placed.lines(), strict=True
+        )
     ]
-    lonely = graph.node_N2[graph.degree_N == 0].tolist()
+    lonely = placed.node_N2[graph.degree_N == 0].tolist()
     features += [
         {"type": "Feature", "properties": {}, "geometry": {"type": "Point", "coordinates": place}} for place in lonely
     ]
-    return json.dumps({"type": "FeatureCollection", "features": features}) + "\n"
+    coordinates = "pixels" if lies is None else "longitude and latitude in degrees, WGS 84"
+    whole = {"type": "FeatureCollection", "coordinates": coordinates, "lengths": told.unit, "features": features}
+    return json.dumps(whole) + "\n"
 
 
-def graphml(graph: Graph) -> str:
-    """Return a network as GraphML: nodes with x and y, edges with their length, their cost and their line as WKT."""
-    lengths, costs = graph.length_E, graph.cost_E if len(graph.cost_E) else np.zeros(graph.edges)
-    keys = (("x", "node", "double"), ("y", "node", "double"), ("length", "edge", "double"))
+def graphml(graph: Graph, lies: Coordinates | None = None) -> str:
+    """Return a network in pixels as GraphML: nodes with x and y, edges with their length, their cost and their line.
+
+    Lines are WKT; `lies` says where the picture does (None: nobody knows). The graph has the unit of all of it, and the
+    coordinate reference system.
+    """
+    told = edges_of(graph, lies)
+    placed = graph if lies is None else graph.moved(lies.metric)
+    own = {"unit": told.unit, **({} if lies is None else {"crs": lies.metric_crs})}
+    keys = [*((key, "graph", "string") for key in own), ("x", "node", "double"), ("y", "node", "double")]
+    keys += [("length", "edge", "double"), ("cost", "edge", "double"), ("line", "edge", "string")]
     out = ['<?xml version="1.0" encoding="UTF-8"?>', '<graphml xmlns="http://graphml.graphdrawing.org/xmlns">']
-    for key, of, kind in (*keys, ("cost", "edge", "double"), ("line", "edge", "string")):
-        out.append(f'<key id="{key}" for="{of}" attr.name="{key}" attr.type="{kind}"/>')
+    out += [f'<key id="{key}" for="{of}" attr.name="{key}" attr.type="{kind}"/>' for key, of, kind in keys]
     out.append('<graph id="G" edgedefault="undirected">')
-    for node, (x, y) in enumerate(graph.node_N2.tolist()):
+    out += [f'<data key="{key}">{escape(value)}</data>' for key, value in own.items()]
+    for node, (x, y) in enumerate(placed.node_N2.tolist()):
         out.append(f'<node id="n{node}"><data key="x">{x!r}</data><data key="y">{y!r}</data></node>')
     for edge, (start, end) in enumerate(graph.end_E2.tolist()):
         out.append(
-            f'<edge id="e{edge}" source="n{start}" target="n{end}"><data key="length">{float(lengths[edge])!r}</data>'
-            f'<data key="cost">{float(costs[edge])!r}</data><data key="line">{wkt(graph.line(edge))}</data></edge>'
+            f'<edge id="e{edge}" source="n{start}" target="n{end}"><data key="length">{float(told.length_E[edge])!r}'
+            f'</data><data key="cost">{float(told.cost_E[edge])!r}</data>'
+            f'<data key="line">{wkt(placed.line(edge))}</data></edge>'
         )
     return "\n".join([*out, "</graph>", "</graphml>"]) + "\n"
 
@@ -91,12 +128,13 @@ def wkt(line: np.ndarray) -> str:
     return "LINESTRING (" + ", ".join(f"{x:.10g} {y:.10g}" for x, y in line.tolist()) + ")"
 
 
-def overlay(graph: Graph, picture: Image.Image, title: str = "") -> str:
+def overlay(graph: Graph, picture: Image.Image, title: str = "", size: tuple[int, int] | None = None) -> str:
     """Return an SVG picture of a network, in pixels, over the picture that it was found in.
 
-    Roads are red, bridges over gaps yellow and dashed, nodes blue-green.
+    `size` is that picture's, width and height, where what is given of it is smaller. Roads are red, bridges over gaps
+    yellow and dashed, nodes blue-green.
     """
-    width, height = picture.size
+    width, height = size or picture.size
     thick = max(width, height) / 300
     kept = io.BytesIO()
     picture = picture.convert("RGB")

@@ -146,23 +146,36 @@ def count(value_HW: np.ndarray) -> dict[int, int]:
     return dict(zip(found.tolist(), times.tolist(), strict=True))
 
 
+def expect_mask(counts: Mapping[int, int], path: Path) -> None:
+    """Raise UserError where a mask has many values and most of its pixels are neither black nor white: a picture."""
+    if len(counts) <= MOST_CLASSES:
+        return
+    luma_V = _luma(np.fromiter(counts, np.int64))
+    times_V = np.fromiter(counts.values(), np.int64)
+    white = 255 if luma_V.max() <= 255 else 65535
+    near = NEAR * white // 255
+    share = times_V[(luma_V > near) & (luma_V < white - near)].sum() / times_V.sum()
+    if share > 0.5:
+        what = f"looks like a picture, not a mask: {len(counts):,} values, {share:.0%} of the pixels not black or white"
+        raise Refusal(path, what, "put its mask there, or if it is a soft one type: --data.mask grey")
+
+
 def find(
     counts: Mapping[int, int], where: str, meaning: Meaning, foreground: Foreground, names: tuple[str, ...] = ()
 ) -> Reading:
     """Return what values mean, from how many pixels of all masks have each.
 
-    Arguments: the counts; what the masks are called in errors; whether the user says that they are grey, or classes;
+    Arguments: the counts; what their folder is called in errors; whether the user says that they are grey, or classes;
     which of two is the foreground; what the classes are called, where that is known.
     Raises UserError where the masks hold one value alone, or too many for classes.
     """
     total = sum(counts.values())
     held = sorted(counts)
     if not held:
-        raise Refusal(where, "cannot be read, not one of them", "see what is wrong: type hyperplane check")
+        raise Refusal(where, "has no mask that can be read", "see what is wrong: type hyperplane check")
     if len(held) == 1:
-        raise Refusal(
-            where, f"hold one value alone, {say(held[0])}, in all {total:,} pixels", "name a folder with masks"
-        )
+        what = f"has masks that hold one value alone, {say(held[0])}, in all {total:,} pixels, expected two or more"
+        raise Refusal(where, what, "name a folder whose masks show something")
     labels = [value for value in held if value != IGNORED]
     ignored = IGNORED in counts and len(labels) >= 2 and labels == list(range(len(labels)))
     between = {value: n for value, n in counts.items() if value not in (0, IGNORED)}
@@ -171,7 +184,8 @@ def find(
     blurred = blurred and sum(n for v, n in counts.items() if near < v < IGNORED - near) <= RARE * total
     if meaning == "classes" and len(held) > MOST_CLASSES:
         raise UserError(
-            f"{where}: hold {len(held)} values, expected at most {MOST_CLASSES} for classes; type: --data.mask grey"
+            f"{where}: has masks that hold {len(held)} values, expected at most {MOST_CLASSES} for classes; "
+            "type: --data.mask grey"
         )
     if len(held) == 2 and (meaning != "grey" or held[-1] <= 1):
         order = held if foreground == "light" else held[::-1]
@@ -185,7 +199,7 @@ def find(
         note = (
             f"Grey masks were cut at half: from {threshold} on a pixel is "
             f"{'foreground' if foreground == 'light' else 'background'}; "
-            f"{100 * share:.2g}% of the pixels lie between black and white{told}."
+            f"{100 * share:.3g}% of the pixels lie between black and white{told}."
         )
         unexpected = tuple(between) if len(between) <= MOST_CLASSES else ()
         return Reading(

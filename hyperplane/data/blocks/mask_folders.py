@@ -47,8 +47,11 @@ class Found:
     problems: list[Problem] = field(default_factory=list)
 
 
-def look(path: Path, *, decode: bool = False) -> Found:
-    """Pair images and masks, cut large ones into tiles, and count the masks' values; `decode` reads the images too."""
+def look(path: Path, meaning: labels.Meaning = "auto") -> Found:
+    """Pair images and masks, decode them, cut large ones into tiles, and count the masks' values.
+
+    `meaning` is what the user says of these; where that is nothing, a mask that looks like a picture is a problem.
+    """
     if not path.is_dir():
         raise Refusal(path, "is not a folder, expected one with images and masks in it", "name the folder")
     found = Found(pairs.pair(path))
@@ -56,7 +59,7 @@ def look(path: Path, *, decode: bool = False) -> Found:
         found.pieces[part] = []
         for image, mask in both:
             try:
-                _look_at(path, part, image, mask, decode, found)
+                _look_at(path, part, image, mask, meaning, found)
             except Refusal as refusal:
                 found.problems.append(refusal.problem)
     if not any(found.paired.pairs.values()):
@@ -69,7 +72,7 @@ def look(path: Path, *, decode: bool = False) -> Found:
     return found
 
 
-def _look_at(path: Path, part: Split, image: Path, mask: Path, decode: bool, found: Found) -> None:
+def _look_at(path: Path, part: Split, image: Path, mask: Path, meaning: labels.Meaning, found: Found) -> None:
     header = rasters.header(image)
     windowed = rasters.windowed(mask)
     value_HW = None if windowed else labels.read(mask)
@@ -77,12 +80,19 @@ def _look_at(path: Path, part: Split, image: Path, mask: Path, decode: bool, fou
     if (header.height, header.width) != (drawn.height, drawn.width):
         what = f"{header.width} x {header.height} pixels, but its mask {name(mask)} {drawn.width} x {drawn.height}"
         raise Refusal(image, f"has {what}", "bring them to one size")
-    if decode and not rasters.windowed(image):
+    if not rasters.windowed(image):
         pictures.decode_fully(image)
+    counts = {
+        piece: labels.count(labels.read(mask, piece.cut) if value_HW is None else value_HW[piece.cut])
+        for piece in _cut(below(path, image), below(path, mask), header)
+    }
+    if meaning == "auto":
+        for held in counts.values():
+            labels.expect_mask(held, mask)
     found.headers[image] = header
-    for piece in _cut(below(path, image), below(path, mask), header):
-        found.pieces[part].append(piece)
-        found.counts[piece] = labels.count(labels.read(mask, piece.cut) if value_HW is None else value_HW[piece.cut])
+    found.pieces[part] += counts
+    found.counts |= counts
+    found.notes += [note for file in (image, mask) for note in rasters.notes(file)]
 
 
 def _cut(image: str, mask: str, header: Header) -> list[Piece]:

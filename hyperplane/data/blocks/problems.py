@@ -29,9 +29,38 @@ WEIGHTS = (".pth", ".pt", ".safetensors")
 
 
 def expect_no_weights(path: Path, expected: str) -> None:
-    """Raise UserError for a file that is there and has the name of weights; `expected` is what it should have been."""
-    if path.suffix.lower() in WEIGHTS and path.is_file():
+    """Raise UserError for a file of weights, by its name, or a pickle; `expected` is what it should have been."""
+    if not path.is_file():
+        return
+    if path.suffix.lower() in WEIGHTS:
         raise Refusal(path, f"holds weights, expected {expected}", f"type: hyperplane import {quote(name(path))}")
+    if _is_pickle(path):
+        raise Refusal(
+            path,
+            f"is a pickle, which can run code when read, expected {expected}",
+            f"to read its tensors alone, type: hyperplane import {quote(name(path))}",
+        )
+
+
+def weights_in(folder: Path) -> Path | None:
+    """Return the first file of a folder that has the name of weights, or is a pickle; None where there is none."""
+    try:
+        files = sorted(file for file in folder.iterdir() if file.is_file())
+    except OSError:
+        return None
+    return next((file for file in files if file.suffix.lower() in WEIGHTS or _is_pickle(file)), None)
+
+
+def _is_pickle(path: Path) -> bool:
+    """Return whether a file begins as a pickle of today's protocols, or as the archive in which torch saves one."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(128)
+    except OSError:
+        return False  # what is wrong with it is said by who reads it
+    return (head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5")) or (
+        head[:4] == b"PK\x03\x04" and b"/data.pkl" in head
+    )
 
 
 def stop(problems: list[Problem]) -> None:

@@ -25,12 +25,17 @@ from PIL import Image
 from hyperplane.data.blocks import pictures
 from hyperplane.data.blocks.pictures import Header
 from hyperplane.data.blocks.problems import Refusal, name, one_line
-from hyperplane.data.blocks.projection import to_utm
+from hyperplane.data.blocks.projection import to_utm, zone_of
 from hyperplane.errors import UserError
 
 SUFFIXES = frozenset({".tif", ".tiff"})
 LARGE = 2**22
 """Pixels from which on reading a window pays."""
+
+MOST_SHOWN = 2048
+"""Pixels a side of such a picture where a person sees it, at most."""
+DARK = 8192
+"""Level of 16 bits that one of usual brightness exceeds."""
 
 Cut = tuple[slice, slice]
 """The rows and the columns of a window, both ends given."""
@@ -64,6 +69,20 @@ class Coordinates:
         corner = self.placed(middle + np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)]))
         corner = to_utm(corner) if self.degrees else corner * self.unit
         return float(np.sqrt(abs(np.linalg.det(corner[1:] - corner[0]))))
+
+    @property
+    def metric_crs(self) -> str:
+        """Return the reference system of `metric`: the raster's own where its unit is the metre, else a UTM zone's."""
+        if not self.degrees and self.unit == 1:
+            return self.crs
+        longitude, latitude = self.geographic(np.array([self.width / 2, self.height / 2])).tolist()
+        return f"EPSG:{(32600 if latitude >= 0 else 32700) + zone_of(longitude)}"
+
+    def metric(self, pixel: np.ndarray) -> np.ndarray:
+        """Return coordinates in metres, (…, 2), of places in pixels."""
+        if not self.degrees and self.unit == 1:
+            return self.placed(pixel)
+        return to_utm(self.geographic(pixel), int(self.metric_crs[-2:]))
 
     def geographic(self, pixel: np.ndarray) -> np.ndarray:
         """Return longitude and latitude in degrees, WGS 84, of places in pixels, (…, 2)."""
@@ -102,6 +121,41 @@ def read(path: Path, channels: int, cut: Cut | None = None) -> np.ndarray:
     return np.repeat(level_CHW[:1], channels, 0)
 
 
+def show(path: Path, cut: Cut | None = None) -> Image.Image:
+    """Return a picture, or a window of it, as a person sees it; one that is read by windows at `MOST_SHOWN` pixels."""
+    if not windowed(path):
+        picture = pictures.show(path)
+        return picture if cut is None else picture.crop((cut[1].start, cut[0].start, cut[1].stop, cut[0].stop))
+    with _opened(path) as raster:
+        bands = _colours(raster)
+        height, width = (
+            (raster.height, raster.width) if cut is None else (cut[0].stop - cut[0].start, cut[1].stop - cut[1].start)
+        )
+        scale = min(1.0, MOST_SHOWN / max(height, width))
+        size = (len(bands), max(1, round(height * scale)), max(1, round(width * scale)))
+        level_CHW = _levels(raster.read(bands, window=_window(cut), out_shape=size), path)
+    levels_HWC = np.moveaxis((level_CHW * 255 + 0.5).astype(np.uint8), 0, 2)
+    return Image.fromarray(levels_HWC if len(bands) == 3 else levels_HWC[..., 0])
+
+
+def notes(path: Path) -> list[str]:
+    """Return what should be known of a raster that is read by windows: bands left out, and levels that are all dark."""
+    if not windowed(path):
+        return []
+    with _opened(path) as raster:
+        told, bands = [], _colours(raster)
+        more = sum(meaning != "alpha" for meaning in _meanings(raster))
+        if more > len(bands):
+            which = "three are" if len(bands) == 3 else "one is"
+            told.append(f"{name(path)} has {more} bands, of which the first {which} read.")
+        if raster.dtypes[0] == "uint16":
+            small = (len(bands), min(raster.height, 256), min(raster.width, 256))
+            most = int(raster.read(bands, out_shape=small).max(initial=0))
+            if most < DARK:
+                told.append(f"{name(path)} has 16 bits, but reaches {most:,} of 65,535: a net sees it nearly black.")
+    return told
+
+
 def numbers(path: Path, cut: Cut | None = None) -> np.ndarray:
     """Return the numbers in a windowed raster, (bands, H, W), one band or three, as they are."""
     with _opened(path) as raster:
@@ -130,7 +184,6 @@ def metres_per_pixel(path: Path) -> float:
     return found.metres_per_pixel
 
 
-@lru_cache(4096)
 def windowed(path: Path) -> bool:
     """Say whether a picture is read through rasterio: a TIFF file that is large, or that Pillow does not read.
 
@@ -138,6 +191,13 @@ def windowed(path: Path) -> bool:
     """
     if path.suffix.lower() not in SUFFIXES or not path.is_file():
         return False
+    held = path.stat()
+    return _windowed(path.absolute(), held.st_size, held.st_mtime_ns)
+
+
+@lru_cache(4096)
+def _windowed(path: Path, size: int, changed: int) -> bool:
+    """Say the same of a file of this size, changed then."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -168,7 +228,8 @@ def _opened(path: Path) -> Iterator[Any]:
             with rasterio.open(path) as raster:
                 yield raster
     except rasterio.errors.RasterioError as error:
-        raise Refusal(path, f"cannot be read ({one_line(error)})", "copy it again from where it came") from error
+        why = one_line(error.__cause__ or error)
+        raise Refusal(path, f"cannot be read ({why})", "copy it again from where it came") from error
 
 
 def _meanings(raster: Any) -> list[str]:

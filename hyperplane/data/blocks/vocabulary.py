@@ -43,6 +43,13 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.piece_K)
 
+    def encode_of(self, where: str, text: str) -> np.ndarray:
+        """Return the tokens of a text, int64 (N,); raises UserError with `where` for a character that has none."""
+        try:
+            return self.encode(text)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from error
+
     def decode(self, token_N: Iterable[int]) -> str:
         """Return the text; bytes that are no UTF-8 become the replacement character."""
         return b"".join(self.piece_K[token] for token in token_N).decode("utf-8", "replace")
@@ -125,7 +132,10 @@ def published(folder: Path) -> tuple[Vocabulary, tuple[Path, ...]]:
         raise
     except Exception as error:  # the library raises nothing narrower for what it cannot read
         told = " ".join(str(error).split())[:80]
-        raise UserError(f"{files[0]}: holds no vocabulary that is read here ({told}); copy it again") from error
+        named = " and ".join(file.name for file in files)
+        raise UserError(
+            f"{folder / named}: no vocabulary that is read here ({told}); copy again what belongs to the weights"
+        ) from error
     return made, files
 
 
@@ -151,7 +161,7 @@ def _of_characters(characters: str) -> Vocabulary:
             where = int(unknown_N.argmax())
             found = some(dict.fromkeys(text[i] for i in np.flatnonzero(unknown_N)[:1000].tolist()))
             raise UserError(
-                f"text: holds {found}, first at character {where + 1:,}, which the net was not trained on; it knows "
+                f"holds {found}, first at character {where + 1:,}, which the net was not trained on; it knows "
                 f"{len(point_K)} characters: leave others out, or train with --data.vocabulary byte"
             )
         return token_N.astype(np.int64)

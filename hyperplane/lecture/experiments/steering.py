@@ -23,15 +23,17 @@ from hyperplane.recipe import DataRecipe, NetRecipe, Recipe, TaskRecipe
 from hyperplane.tasks.answer import Answer
 from hyperplane.tasks.blocks.writing import answer, sampled
 
-CHOOSING = 150
-"""Steps of learning from choices."""
+CHOOSING, BETA = 300, 3.0
+"""Steps of learning from choices, and how strongly they hold the net near its beginning: at DPO's usual 0.1 it forgets
+sums while it learns to tell its answers apart. Of seed 0, which tells 41.0% at first, 150 steps left 27.0% with 0.1,
+46.4% with 1 and 45.8% with 3; 300 steps with 3 made it 52.8%."""
 TRIED = 8
 """Answers of a net to a prompt, of which a right and a wrong one make a choice."""
 
 
 def guided(budget: Budget) -> Outcome:
     """Fine-tune a net on a few sums that people worked out, then by their choices, by more of the same, by a check."""
-    seeds = range(budget.choose(full=3, quick=1, least=1))
+    seeds = range(budget.choose(full=2, quick=1, least=1))
     exact: dict[str, list[float]] = {}
     for seed in seeds:
         first = budget.train(f"answers-{seed}", sized(budget, "addition", seed))
@@ -78,8 +80,8 @@ def sized(budget: Budget, named: str, seed: int, start: api.Run | None = None) -
     if budget.size == "least":
         recipe = replace(recipe, data=replace(recipe.data, options={"samples": 64, "held_out": 16, "digits": 2}))
         training = replace(training, steps=60 if start is None else 4, batch=16)
-    elif budget.size == "quick" and start is not None:
-        training = replace(training, steps=150)
+    elif start is not None:
+        training = replace(training, steps=budget.choose(full=500, quick=150, least=4))
     recipe = replace(recipe, training=training, seed=seed)
     if start is None:
         return recipe
@@ -100,7 +102,7 @@ def choosing(reward: Recipe, choices: Path) -> Recipe:
     return replace(
         reward,
         data=DataRecipe(source=str(choices), validation=0.0, test=0.0),
-        task=TaskRecipe("preference"),
+        task=TaskRecipe("preference", {"beta": BETA}),
         training=training,
     )
 
@@ -109,7 +111,7 @@ def choosing(reward: Recipe, choices: Path) -> Recipe:
 def chosen_of(run: api.Run, source: Source, seed: int, place: Path) -> int:
     """Write a right and a wrong answer of a net to each prompt of the training split; return how many there are.
 
-    Prompts whose answers are all right or all wrong are left out.
+    Prompts whose answers are all right or all wrong are left out, and answers without an end.
     """
     net, task = run.net, run.trained.model.task
     assert isinstance(net, GPT) and isinstance(task, Answer), "a run that answers"
@@ -119,9 +121,9 @@ def chosen_of(run: api.Run, source: Source, seed: int, place: Path) -> int:
     lines = []
     for prompt, known, answer_GT in zip(task.asked(batch), task.said(batch["answer_BT"]), said.answer_NGT, strict=True):
         by_worth: dict[bool, str] = {}
-        for text in task.said(answer_GT):
-            if "\n" not in text:
-                by_worth.setdefault(exercises.right(task.exercise, prompt, text, known), text)
+        ended_GT = answer_GT[(answer_GT == task.end).any(1)]  # one that fills the net's context has no room for its end
+        for text in task.said(ended_GT):
+            by_worth.setdefault(exercises.right(task.exercise, prompt, text, known), text)
         if len(by_worth) == 2:
             lines.append(json.dumps({"prompt": prompt, "chosen": by_worth[True], "rejected": by_worth[False]}) + "\n")
     place.write_text("".join(lines), "utf-8")

@@ -2,7 +2,8 @@
 
 A decoder step brings a coarse map to the size of a finer one, lays both side by side and convolves them (Ronneberger,
 Fischer and Brox 2015, arXiv:1505.04597). The last step to the pixels is a convolution that gives each place of a map
-the values of all its pixels (Shi et al. 2016, arXiv:1609.05158).
+the values of all its pixels (Shi et al. 2016, arXiv:1609.05158); they begin alike, so that no pattern of the step is
+drawn over the image (Aitken et al. 2017, arXiv:1707.02937).
 
 Shape suffixes: B batch, C channels, H and W pixels, K outputs.
 """
@@ -49,6 +50,8 @@ class ToPixels(nn.Module):
         self.step = step
         self.conv = nn.Conv2d(channels, outputs * step * step, 3, padding=1)
         initialise(self.conv, None)
+        with torch.no_grad():
+            self.conv.weight.copy_(self.conv.weight[:: step * step].repeat_interleave(step * step, 0))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, K, step · H, step · W)."""

@@ -18,6 +18,8 @@ MODELS = "https://download.pytorch.org/models/"
 """Where torchvision's files are published."""
 NAMED = 5
 """Tensors of each kind that a message names."""
+LONGEST = 100
+"""Letters of a name in a message."""
 
 
 @dataclass(frozen=True)
@@ -113,5 +115,6 @@ class Published(nn.Module):
 
 def _some(names: Sequence[str]) -> str:
     """Return a count with the first few names."""
-    shown = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+    held = (name if len(name) <= LONGEST else name[: LONGEST - 3] + "..." for name in names[:NAMED])
+    shown = ", ".join(held) + (", ..." if len(names) > NAMED else "")
     return f"{len(names)} tensor{'s' * (len(names) > 1)} ({shown})"

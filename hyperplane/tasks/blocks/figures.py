@@ -332,6 +332,7 @@ def _settle(figure: Figure) -> None:
 def words(name: str) -> str:
     """Return a file's or a metric's name as people write it: `calibration_error` as Calibration error, `r2` as R²."""
     known = {"f1": "F1", "rmse": "RMSE", "mae": "MAE", "r2": "R²", "roc": "ROC", "auc": "AUC", "psnr": "PSNR"}
+    known |= {"iou": "IoU", "dice": "Dice", "betti0": "Betti-0", "betti1": "Betti-1"}
     found = [known.get(word, word) for word in name.replace("_", " ").replace("-", " ").split()]
     return " ".join([found[0][:1].upper() + found[0][1:], *found[1:]]) if found else name
 

@@ -23,7 +23,7 @@ VIOLET = "#8a4fbf"
 MOST, COLUMNS = 6, 3
 COLOURS = {HIT: (BLUE, 0.45), MISSED: (ORANGE, 0.85), FALSE: (VIOLET, 0.8), BROKEN: (ORANGE, 1.0)}
 """Of each code, with how much it covers the image."""
-LARGEST = 0.08
+LARGEST = 0.05
 """Radius of a ring at most, as a share of the picture's side."""
 KEY = (("found", BLUE), ("missed", ORANGE), ("false", VIOLET))
 
@@ -73,16 +73,31 @@ def painted(picture_HW3: np.ndarray, error_HW: np.ndarray) -> np.ndarray:
         made_HW3[at_HW] = (1 - share) * made_HW3[at_HW] + share * np.array(figures.rgb(colour))
     row_HW, column_HW = np.indices(error_HW.shape)
     line = max(1.0, max(error_HW.shape) / 220)
-    break_HW, breaks = label(error_HW == BROKEN)
-    for number, (rows, columns) in enumerate(places(break_HW, breaks), 1):
-        inside_N2 = np.argwhere(break_HW == number)
-        middle = inside_N2[((inside_N2 - inside_N2.mean(axis=0)) ** 2).sum(axis=1).argmin()]
-        radius = min(max(rows.stop - rows.start, columns.stop - columns.start) / 2, LARGEST * max(error_HW.shape))
-        radius += 4 * line
-        away_HW = np.abs(np.hypot(row_HW - middle[0], column_HW - middle[1]) - radius)
+    for row, column, radius in rings(error_HW, LARGEST * max(error_HW.shape), 4 * line):
+        away_HW = np.abs(np.hypot(row_HW - row, column_HW - column) - radius)
         made_HW3[away_HW <= 1.8 * line] = 1.0
         made_HW3[away_HW <= 0.9 * line] = figures.rgb(INK)
     return made_HW3
+
+
+def rings(error_HW: np.ndarray, most: float, more: float) -> list[tuple[float, float, float]]:
+    """Return row, column and radius of a ring around each break, of neighbouring ones around the largest alone.
+
+    Arguments: codes of pixels; the greatest radius, in pixels; by how much it is greater than half of its break.
+    """
+    break_HW, breaks = label(error_HW == BROKEN)
+    found: list[tuple[float, float, float]] = []
+    for number, (rows, columns) in enumerate(places(break_HW, breaks), 1):
+        inside_N2 = np.argwhere(break_HW[rows, columns] == number) + np.array([rows.start, columns.start])
+        row, column = inside_N2[((inside_N2 - inside_N2.mean(axis=0)) ** 2).sum(axis=1).argmin()].tolist()
+        size = max(rows.stop - rows.start, columns.stop - columns.start)
+        found.append((row, column, min(size / 2, most) + more))
+    found.sort(key=lambda ring: -ring[2])
+    kept: list[tuple[float, float, float]] = []
+    for row, column, radius in found:
+        if all(np.hypot(row - r, column - c) > radius + far for r, c, far in kept):
+            kept.append((row, column, radius))
+    return kept
 
 
 def thresholds(histogram_2T: np.ndarray, threshold: float) -> Figure:
@@ -96,7 +111,8 @@ def thresholds(histogram_2T: np.ndarray, threshold: float) -> Figure:
         false_T, hit_T = (np.cumsum(h[::-1])[::-1].astype(float) for h in histogram_2T)
         total = max(1.0, float(histogram_2T[1].sum()))
         said_T = np.maximum(1.0, hit_T + false_T)
-        precision_T, recall_T = hit_T / said_T, hit_T / total
+        precision_T = np.where(hit_T + false_T > 0, hit_T / said_T, np.nan)  # of nothing there is none
+        recall_T = hit_T / total
         f1_T = 2 * hit_T / np.maximum(1.0, said_T + total)
         at_T = np.arange(len(f1_T)) / len(f1_T)
         best = int(f1_T.argmax())
@@ -108,8 +124,8 @@ def thresholds(histogram_2T: np.ndarray, threshold: float) -> Figure:
         ax.axvline(threshold, color=INK, linewidth=1, dashes=(4, 3))
         ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="threshold of the probability")
         ax.yaxis.set_major_formatter(figures.percent)
-        ax.legend(loc="lower left", ncols=3)
-        ax.set_title(f"F1 of the pixels is greatest, {100 * f1_T[best]:.1f} %, at a threshold of {at_T[best]:.2f}")
+        figure.legend(loc="outside lower left", ncols=3)
+        ax.set_title(f"F1 of the pixels is greatest, {100 * f1_T[best]:.1f} %, at {at_T[best]:.2f}")
     return figure
 
 

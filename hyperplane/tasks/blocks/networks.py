@@ -15,6 +15,7 @@ import numpy as np
 from hyperplane.data.blocks.graphs import Graph, joined
 from hyperplane.errors import UserError
 from hyperplane.tasks.blocks.bridging import bridged, heading
+from hyperplane.tasks.blocks.crossings import crossings
 from hyperplane.tasks.blocks.skeleton import thin
 from hyperplane.tasks.blocks.tracing import trace
 
@@ -52,7 +53,7 @@ def network_of(
     """
     for name, value in (("spur", spur), ("junction", junction), ("gap", gap), ("tolerance", tolerance)):
         if value is not None and not 0 <= value < np.inf:
-            raise UserError(f"graph.{name}: found {value:g}, expected 0 or more pixels; type: --graph.{name} 0")
+            raise UserError(f"graph.{name}: found {value:g}, expected 0 or more pixels; correct it")
     traced = trace(thin(mask_HW))
     width = float(mask_HW.sum()) / max(float(traced.length_E.sum()), 1.0)
     spur, junction = (width if length is None else length for length in (spur, junction))
@@ -164,7 +165,7 @@ def simplify(graph: Graph, tolerance: float) -> Graph:
     """Return the graph with fewer points: none that is left out lies farther than `tolerance` from its line.
 
     Douglas and Peucker 1973, all lines at once. A loop keeps two points within, an edge beside another one: so that
-    neither becomes a line there and back, nor two the same.
+    neither becomes a line there and back, nor two the same. Where two lines would meet that did not, both keep more.
     """
     if not graph.edges:
         return graph
@@ -186,9 +187,27 @@ def simplify(graph: Graph, tolerance: float) -> Graph:
         left_S, in_low_S = np.maximum(forced_S - 1, 0), farthest_S - low_S >= high_S - farthest_S
         forced_S = np.concatenate([left_S * in_low_S, left_S * ~in_low_S])
         low_S, high_S = np.concatenate([low_S, farthest_S]), np.concatenate([farthest_S, high_S])
+    _uncrossed(graph, kept_P)
     held = np.add.reduceat(kept_P, graph.first_E[:-1], dtype=np.int64)
     first_E = np.concatenate([[0], held.cumsum()]).astype(np.int64)
     return Graph(graph.node_N2, graph.end_E2, graph.point_P2[kept_P], first_E, graph.cost_E)
+
+
+def _uncrossed(graph: Graph, kept_P: np.ndarray) -> None:
+    """Keep more points, farthest first, until no straight piece that leaves some out meets another."""
+    last_P = np.zeros(len(kept_P), bool)
+    last_P[graph.first_E[1:] - 1] = True
+    while True:
+        kept = np.flatnonzero(kept_P)
+        low_S, high_S = kept[:-1], kept[1:]
+        within_S = ~last_P[low_S]
+        low_S, high_S = low_S[within_S], high_S[within_S]
+        met_S = np.zeros(len(low_S), bool)
+        met_S[crossings(graph.point_P2[low_S], graph.point_P2[high_S]).ravel()] = True
+        met_S &= high_S - low_S > 1
+        if not met_S.any():
+            return
+        kept_P[_farthest(graph.point_P2, low_S[met_S], high_S[met_S])[0]] = True
 
 
 def _farthest(point_P2: np.ndarray, low_S: np.ndarray, high_S: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

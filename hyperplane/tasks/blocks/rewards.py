@@ -35,7 +35,7 @@ def load(named: str) -> Reward:
     module = importlib.util.module_from_spec(found)
     try:
         found.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"{file}: cannot be run ({_told(error)}); correct it") from error
     score = getattr(module, function, None)
     if not callable(score):
@@ -45,11 +45,11 @@ def load(named: str) -> Reward:
         where = f"{named}: for the prompt {prompt!r} and the answer {answer!r}"
         try:
             value = score(prompt, answer, expected)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UserError(f"{where} it raised {_told(error)}; correct it, or let it return 0 there") from error
         try:
             number = float(value)  # pyright: ignore[reportArgumentType]
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RuntimeError, OverflowError):  # the last two: a tensor, a whole number too large
             number = math.nan
         if not math.isfinite(number):
             raise UserError(f"{where} it returned {value!r:.60}, expected a finite number; correct it")
