@@ -7,8 +7,8 @@ reaches 99.0%, or gives up after 14. Ours is the recipe `mnist`, which learns fr
 alternating with the other, with both cores.
 
 All that is random in the classic follows from its seed, so that on as many threads it ends at the same weights, bit by
-bit; their SHA-256 is among the results. `--classic-seeds N` measures N seeds of it beyond those that are kept, and adds
-them.
+bit; their SHA-256 is among the results, but not the first seed's. `--classic-seeds N` measures N seeds of it beyond
+those that are kept, at another hour then, and adds them.
 """
 
 from __future__ import annotations

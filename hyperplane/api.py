@@ -230,6 +230,8 @@ def run_recipe(
     """
     _expect_named(recipe, code)
     path = Path(runs) / (name or run_name(recipe))
+    if recipe.net.start is not None and Path(recipe.net.start).resolve() == path.resolve():
+        raise UserError(f"{path}: is the run to begin with, and would be replaced; type: --name {path.name}-2")
     RunFolder(path).expect_free(overwrite)  # before data are opened, which may take long
     source = fine_tuning.opened(recipe, download=download)
     recipe = recipes.complete(recipe, source.description)

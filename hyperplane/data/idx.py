@@ -104,7 +104,7 @@ def open(path: Path, recipe: DataRecipe) -> arrays.ArraySource:
     """Return the pictures: image_BCHW of (1, H, W) and label_B; raises UserError for a damaged file."""
     options(recipe.options, {})
     problems: list[Problem] = []
-    parts = _read(path, problems)
+    parts = _read(path, recipe, problems)
     stop(problems)
     classes, parts = _named(path, recipe, parts)
     train, validation, note = arrays.held_back(parts["train"], 6, recipe)
@@ -129,7 +129,7 @@ def check(path: Path, recipe: DataRecipe) -> list[Problem]:
     """Return everything that is wrong with the IDX files."""
     options(recipe.options, {})
     problems: list[Problem] = []
-    _read(path, problems)
+    _read(path, recipe, problems)
     return problems
 
 
@@ -145,7 +145,7 @@ def _file(path: Path, part: str, what: str) -> Path:
     return there[0] if there else path / f"{part}-{what}-idx{AXES[what]}-ubyte.gz"
 
 
-def _read(path: Path, problems: list[Problem]) -> dict[str, arrays.Pixels]:
+def _read(path: Path, recipe: DataRecipe, problems: list[Problem]) -> dict[str, arrays.Pixels]:
     """Return the pictures of train and, where it is there, t10k; what is wrong is added to `problems`."""
     if path.is_file():
         problems.append(Problem(name(path), "is one IDX file, expected their folder", f"give {name(path.parent)}"))
@@ -170,13 +170,13 @@ def _read(path: Path, problems: list[Problem]) -> dict[str, arrays.Pixels]:
                 origin = (f"{part}-images",), np.zeros(count, np.int64), np.arange(count)
                 parts[part] = arrays.Pixels(image_NHW[:, None], label_N.astype(np.int64), *origin)
     if not problems:
-        _compare(path, parts, problems)
+        _compare(path, recipe, parts, problems)
     return parts
 
 
-def _compare(path: Path, parts: dict[str, arrays.Pixels], problems: list[Problem]) -> None:
+def _compare(path: Path, recipe: DataRecipe, parts: dict[str, arrays.Pixels], problems: list[Problem]) -> None:
     train = parts["train"]
-    seen = np.unique(train.label_N[: len(train.label_N) - max(len(train.label_N) // 6, 1)])
+    seen = np.unique(arrays.held_back(train, 6, recipe)[0].label_N)
     if len(seen) < 2:
         found = f"one class only, {seen[0]}," if len(seen) else "no sample"
         what = f"has {found} to train on, expected two or more classes"

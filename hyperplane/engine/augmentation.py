@@ -37,11 +37,12 @@ class Augmentation:
         shape = description.shapes[field]
         if len(shape) != 3:
             raise UserError("augment: found samples that are no images; leave out every --augment option")
-        if max(recipe.shift, recipe.cutout) >= min(shape[1:]):
-            raise UserError(
-                f"augment: found a shift of {recipe.shift} and a cutout of {recipe.cutout} pixels, expected less than "
-                f"the images' {min(shape[1:])}; type: --augment.shift 1"
-            )
+        for name in ("shift", "elastic", "cutout"):
+            if (pixels := getattr(recipe, name)) >= min(shape[1:]):
+                raise UserError(
+                    f"augment.{name}: found {pixels:g} pixels, expected less than the images' {min(shape[1:])}; "
+                    f"type: --augment.{name} 1"
+                )
         if recipe.sizes and max(recipe.sizes) > min(shape[1:]):
             raise UserError(
                 f"augment.sizes: found {max(recipe.sizes)} pixels, but the images have {min(shape[1:])}; "

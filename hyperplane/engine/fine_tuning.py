@@ -194,6 +194,8 @@ def begin(model: Model, recipe: Recipe, description: Description) -> tuple[str, 
 def _fitting(start: Start, here: str, within: bool) -> str:
     """Return what to type for a net that fits a run's weights; `within`, one of this file around them."""
     there = start.recipe.net
+    if not within and _of_pixels(discovery.find("nets", there.name or "").name) and not _of_pixels(here):
+        return f"name a run of {here}, or leave --from out"
     if not within:
         return f"type: --net {there.name}, without options of its own"
     net = discovery.load("nets", here).NET

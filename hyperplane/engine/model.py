@@ -39,8 +39,8 @@ class Model(nn.Module):
     def freeze(self, trained: Collection[str]) -> None:
         """Keep every tensor of the net but those of these names as it is, in training too.
 
-        Parts with no other tensors are in evaluation mode for good: batch normalisation goes by what it keeps, and
-        nothing is left out by chance there. No gradient is computed for them, nor through them.
+        Parts with no other tensors are in evaluation mode for good: batch normalisation goes by what it keeps. Dropout
+        that is a layer of its own goes on. No gradient is computed for these parts, nor through them.
         """
         for name, weight in self.net.named_parameters():
             weight.requires_grad_(weight.requires_grad and name in trained)

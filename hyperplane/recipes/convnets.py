@@ -90,7 +90,7 @@ def cifar10_longer() -> Recipe:
     """A compact net on all 50,000 images of CIFAR-10, for longer, its answers averaged over views.
 
     Command: hyperplane train cifar-10 --recipe cifar10_longer
-    Reached: CIFAR
+    Reached: 94.13% of 10,000 test pictures (seeds: one, so no ±), trained in 35 minutes of one thread
     Hardware: 2 cores of an AMD EPYC; benchmarks/results/trained.json
     With the 5,000 images that validate otherwise left out, 14 epochs reached 93.90% (one seed).
     """

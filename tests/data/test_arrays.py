@@ -92,6 +92,14 @@ def test_nothing_validates_where_nobody_asks_for_it(tmp_path: Path) -> None:
         last, first = kept.sample_name("validation", 0), kept.description.splits["train"]
         assert whole.sample_name("train", first) == last
         assert "nothing validates" in " ".join(whole.description.notes)
+        with pytest.raises(UserError, match=r"found 0\.5.*--data\.validation 0"):
+            data.open(DataRecipe(source=str(folder), validation=0.5))
+    labels = np.sort(np.arange(60) % 6).astype(np.uint8)
+    (idx / "train-labels-idx1-ubyte").write_bytes(makers.idx(labels))
+    (idx / "t10k-labels-idx1-ubyte").write_bytes(makers.idx(labels[:20]))
+    with pytest.raises(UserError, match="labels that no training picture has"):
+        data.open(DataRecipe(source=str(idx)))
+    assert len(data.open(DataRecipe(source=str(idx), validation=0.0)).description.classes) == 6
 
 
 def test_digits_are_read_without_importing_scikit_learn() -> None:

@@ -137,7 +137,8 @@ def test_every_format_knows_its_own_and_says_why(tmp_path: Path) -> None:
     for format, path in examples.items():
         (best, why), (_, second) = data.sniff(path)[:2]
         assert best == format and why.score > second.score and why.reason
-        recipe = DataRecipe(source=str(path), target="animal" if format == "table" else None, validation=0.25)
+        share = 0.1 if format in ("idx", "cifar") else 0.25
+        recipe = DataRecipe(source=str(path), target="animal" if format == "table" else None, validation=share)
         assert data.open(recipe).description.format == format
         assert data.check(recipe) == []
 

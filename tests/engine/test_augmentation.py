@@ -128,6 +128,8 @@ def test_refuses_what_it_cannot_change(tmp_path) -> None:
         Augmentation(AugmentRecipe(shift=1), "feature_BD", described(4), 0)
     with pytest.raises(UserError, match="expected less than the images' 8"):
         Augmentation(AugmentRecipe(shift=8), "image_BCHW", described(1, 8, 8), 0)
+    with pytest.raises(UserError, match="elastic: found 1000 pixels"):
+        Augmentation(AugmentRecipe(elastic=1000.0), "image_BCHW", described(1, 8, 8), 0)
     with pytest.raises(UserError, match="sizes: found 9 pixels, but the images have 8"):
         Augmentation(AugmentRecipe(sizes=(4, 9)), "image_BCHW", described(1, 8, 8), 0)
     with pytest.raises(UserError, match="no images"):

@@ -70,6 +70,13 @@ def begun(recipe: Recipe) -> tuple[Any, tuple[str, ...], Any]:
     return model, fine_tuning.begin(model, whole, source.description), source
 
 
+def test_it_does_not_replace_the_run_that_it_begins_with(place: Path) -> None:
+    before = sha256("runs/digits")
+    with pytest.raises(UserError, match=r"is the run to begin with, and would be replaced; type: --name digits-2"):
+        api.train("digits", start="runs/digits", overwrite=True)
+    assert sha256("runs/digits") == before
+
+
 def test_it_begins_with_every_tensor_but_the_head(place: Path) -> None:
     model, told, _ = begun(fine())
     theirs, own = weights("runs/digits"), model.net.state_dict()

@@ -17,6 +17,7 @@ from hyperplane.contracts import Batch, Description, Split
 from hyperplane.data.blocks import pictures
 from hyperplane.data.blocks.encoded import described_alike, described_as, relabelled
 from hyperplane.data.blocks.splits import class_counts
+from hyperplane.errors import UserError
 from hyperplane.recipe import DataRecipe
 
 
@@ -41,7 +42,15 @@ class Pixels:
 
 
 def held_back(train: Pixels, part: int, recipe: DataRecipe) -> tuple[Pixels, Pixels, str]:
-    """Return what trains, what validates (the last `part`-th, or with `data.validation` 0 nothing), and a note."""
+    """Return what trains, what validates (the last `part`-th, or with `data.validation` 0 nothing), and a note.
+
+    Raises UserError where another share is to validate.
+    """
+    if recipe.validation not in (0.0, DataRecipe.validation):
+        raise UserError(
+            f"data.validation: found {recipe.validation:g}, but of these files the last 1/{part} validates, or with 0 "
+            "nothing; leave it out, or type: --data.validation 0"
+        )
     if not recipe.validation:
         return train, train.take(slice(0, 0)), "All that is for training trains, and nothing validates."
     cut = len(train.label_N) - max(len(train.label_N) // part, 1)
