@@ -22,7 +22,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import statistics
 import tempfile
 import time
 from collections.abc import Iterator
@@ -30,22 +29,20 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
-from scipy.stats import t as student
 from torch import Tensor
 
 from benchmarks.record import RESULTS, write
-from hyperplane import api, recipes
+from hyperplane import api
 from hyperplane.contracts import Source, Split
 from hyperplane.engine import fine_tuning
 from hyperplane.engine.trained import Trained
-from hyperplane.recipe import AugmentRecipe, NetRecipe, Recipe
+from hyperplane.lecture.experiments.delineation import NETS, U_NET, WITH_LINES, interval, little
+from hyperplane.recipe import NetRecipe, Recipe
 from hyperplane.tasks.blocks import mask_errors, network_counts
 from hyperplane.tasks.delineation import Delineation
 
-QUICK = NetRecipe("unet-quick", {"width": 32})
-"""For wide lines: it begins at a quarter of the size."""
 THIN = NetRecipe("unet", {"depths": [1, 1, 1, 1], "width": 16})
-"""For thin ones: at half of it."""
+"""For thin lines: it begins at half the size, that for wide ones at a quarter."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +56,11 @@ class Setting:
 
 
 SETS = {
-    "roads-aerial": Setting("roads_aerial", QUICK, 208, 700),
+    "roads-aerial": Setting("roads_aerial", U_NET, 208, 700),
     "membranes": Setting("membranes", THIN, 208, 400),
     "cracks": Setting("cracks", THIN, 208, 400),
 }
-BATCH = 2
 BESIDE = ("dice", "cldice", "skeleton-recall", "connectivity")
-NETS = (
-    QUICK,
-    NetRecipe("unet-hybrid-quick", {"width": 32}),
-    NetRecipe("vit-dense", {"width": 128, "depth": 4, "heads": 4, "patch": 16}),
-)
 CROPS = 60
 """Training crops, evenly spaced, on which a threshold is chosen."""
 BINS = 50
@@ -78,21 +69,11 @@ TOLD = ("f1", "patch_f1", "near_f1", "centre_line_dice", "betti0_error", "betti1
 
 def variants(part: str, setting: Setting, steps: int | None) -> dict[str, Recipe]:
     """Return the recipes of a part by name; the first is what the others are held against."""
-    start = recipes.named(setting.recipe)
-    start = replace(
-        start,
-        data=replace(start.data, options={**start.data.options, "crop": setting.crop}),
-        task=replace(start.task, options={**start.task.options, "smallest": 0}),
-        net=setting.net,
-        augment=AugmentRecipe(flip=True, quarter=True),
-        training=replace(start.training, steps=steps or setting.steps, batch=BATCH, ema=0.98),
-    )
+    steps = steps or setting.steps
     if part == "nets":
-        return {net.name or "": replace(start, net=net) for net in NETS}
+        return {net.name or "": little(setting.recipe, net, WITH_LINES, setting.crop, steps) for net in NETS.values()}
     sums = ["bce", "balanced", *(f"bce+0.5*{name}" for name in BESIDE)]
-    return {
-        loss: replace(start, task=replace(start.task, options={**start.task.options, "loss": loss})) for loss in sums
-    }
+    return {loss: little(setting.recipe, setting.net, loss, setting.crop, steps) for loss in sums}
 
 
 def made(recipe: Recipe) -> dict[str, float]:
@@ -148,15 +129,6 @@ def said(run: Trained, source: Source, split: Split, which: Any) -> Iterator[tup
         batch = source.batch(split, [index])
         logit_1KHW = run.model.net(batch[task.input].contiguous(memory_format=run.precision.memory_format))
         yield task.classify(logit_1KHW)[0], batch[task.target]
-
-
-def interval(values: list[float]) -> list[float]:
-    """Return mean, and the low and the high end of its 95% interval."""
-    mean = statistics.fmean(values)
-    if len(values) < 2:
-        return [mean, math.nan, math.nan]
-    half = float(student.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
-    return [mean, mean - half, mean + half]
 
 
 def told(runs: dict[str, dict[str, dict[str, float]]]) -> dict[str, Any]:

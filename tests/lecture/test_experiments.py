@@ -17,6 +17,7 @@ from hyperplane.lecture.budget import Budget
 from hyperplane.lecture.commands import typed
 from hyperplane.lecture.experiments import (
     animals,
+    delineation,
     depth,
     language,
     logistic,
@@ -41,6 +42,8 @@ NEEDS = {
     "pooling.table": "mnist",
     "residual.depth": "fashion-mnist",
     "animals.decide": "tiny-imagenet-20",
+    "delineation.losses": "roads-aerial",
+    "delineation.hybrid": "roads-aerial",
     "language.words": "tiny-shakespeare",
     "language.corpus": "tiny-shakespeare",
 }
@@ -49,7 +52,7 @@ NEEDS = {
 
 @pytest.fixture
 def small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand-ins for tiny-imagenet-20, twenty classes of noise, and for Shakespeare's plays."""
+    """Stand-ins for tiny-imagenet-20, twenty classes of noise, for Shakespeare's plays, and roads."""
     chance = np.random.default_rng(0)
     for part, count in (("train", 3), ("val", 2)):
         for name in (*animals.ANIMALS, *animals.OTHERS):
@@ -57,6 +60,12 @@ def small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             place.mkdir(parents=True)
             for i in range(count):
                 Image.fromarray(chance.integers(0, 256, (16, 16, 3), np.uint8)).save(place / f"{i}.png")
+    for part, size in (("images", (48, 40, 3)), ("masks", (48, 40))):
+        (place := tmp_path / "data" / "roads-aerial" / part).mkdir(parents=True)
+        for i in range(8):
+            level_HW = chance.integers(0, 256, size, np.uint8) if part == "images" else np.zeros(size, np.uint8)
+            level_HW[10 + i : 14 + i] = 255
+            Image.fromarray(level_HW).save(place / f"{i}.png")
     (plays := tmp_path / "plays.txt").write_text("".join(chance.choice(list("ROMEO: What is The"), 3000)))
     monkeypatch.setattr(language, "DATA", str(plays))
     monkeypatch.setenv("HYPERPLANE_DATA", str(tmp_path / "data"))
@@ -93,6 +102,22 @@ def test_what_mnist_holds(shared_data: Path, folder: LectureFolder) -> None:
     found = {f.claim: f for f in running.load("mnist.data")(Budget("mnist.data", "least", folder)).findings}
     assert found["mlp-mnist-train"].holds and found["mlp-mnist-input"].holds
     assert found["mlp-mnist-test"].holds is False
+
+
+@pytest.mark.usefixtures("plain_runs", "small_data")
+def test_a_silenced_skip_says_nothing_of_the_image(folder: LectureFolder) -> None:
+    budget = Budget("delineation.losses", "least", folder)
+    run = delineation.trained(budget, "one", delineation.sized(budget, delineation.U_NET, "bce"))[0]
+    number = len(delineation.ups(run.net)) - 1
+    up, varies = delineation.ups(run.net)[number], []
+    coarse = up.narrow.weight.shape[0]  # channels of the way up; behind them lie those of the skip connection
+    handle = up.block.register_forward_pre_hook(lambda _, x: varies.append(float(x[0][:, coarse:].std((2, 3)).max())))
+    before = run.evaluate()["f1"].value
+    delineation.silenced(run, number)
+    assert run.evaluate()["f1"].value == before  # the net is as it was
+    handle.remove()
+    third = len(varies) // 3
+    assert min(varies[:third]) > 1e-3 > 1e-6 > max(varies[third:-third]) and varies[:third] == varies[-third:]
 
 
 @pytest.mark.usefixtures("plain_runs")
