@@ -9,12 +9,14 @@ held-out exercises (recipes `addition`, `sorting`, `countdown`). Then, from the 
 - choices (addition): pairs of a right and a wrong answer of its own (DPO).
 
 All are judged on the same held-out exercises by what they answer at temperature 0. One thread; the seconds are those of
-training, and beside them those that the processor worked, which other work on the machine does not lengthen.
+training, and beside them those that the processor worked, which other work on the machine does not lengthen. A kind
+that is named alone is measured anew beside what was measured before.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 from dataclasses import replace
@@ -23,7 +25,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.record import spread, write
+from benchmarks.record import RESULTS, spread, write
 from hyperplane import api, data, recipes
 from hyperplane.lecture.experiments.steering import choosing, chosen_of, longer, right
 from hyperplane.recipe import NetRecipe, Recipe, TaskRecipe
@@ -40,11 +42,12 @@ def main() -> None:
     asked.add_argument("--kinds", nargs="+", default=list(KINDS))
     chosen = asked.parse_args()
     torch.set_num_threads(1)
-    found: dict[str, Any] = {}
+    path = RESULTS / "steering.json"
     for kind in chosen.kinds:
         with tempfile.TemporaryDirectory() as place:
-            found[kind] = measure(kind, chosen.seeds, Path(place))
-        write("steering", found)
+            measured = measure(kind, chosen.seeds, Path(place))
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))["results"] if path.is_file() else {}
+        write("steering", {**found, kind: measured})
 
 
 def measure(kind: str, seeds: int, place: Path) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Augmentation of images, a batch at a time on the device: each is moved, turned, bent, mirrored in its own way.
 
 What is moved in from outside repeats the edge. A field that lies over the image, such as mask_BHW, is moved with it,
-each pixel as it is. Shape suffixes: B batch, C channels, H and W pixels, k knots.
+each pixel as it is; what both are turned to from outside is then their mirror image, in which lines go on as lines.
+Shape suffixes: B batch, C channels, H and W pixels, k knots.
 """
 
 from __future__ import annotations
@@ -85,8 +86,9 @@ class Augmentation:
             grid_BHW2 = grid(image_BCHW, recipe.rotate, recipe.zoom, recipe.shift, chance)
             if recipe.elastic:
                 grid_BHW2 = grid_BHW2 + bent(image_BCHW, recipe.elastic, chance)
-            image_BCHW = sampled(image_BCHW, grid_BHW2)
-            over_BCHW = None if over_BCHW is None else sampled(over_BCHW, grid_BHW2, "nearest")
+            outside = "border" if over_BCHW is None else "reflection"
+            image_BCHW = sampled(image_BCHW, grid_BHW2, outside)
+            over_BCHW = None if over_BCHW is None else sampled(over_BCHW, grid_BHW2, outside, "nearest")
         elif recipe.shift:
             image_BCHW, over_BCHW = _alike(lambda x_BCHW: shifted(x_BCHW, recipe.shift, chance), image_BCHW, over_BCHW)
         if recipe.brightness or recipe.contrast:
@@ -171,7 +173,7 @@ def lit(image_BCHW: Tensor, brightness: float, contrast: float, chance: torch.Ge
 
 def turned(image_BCHW: Tensor, degrees: float, zoom: float, most: int, chance: torch.Generator) -> Tensor:
     """Turn by up to `degrees` either way, scale each axis by 1 ± `zoom`, and move by up to `most` pixels; bilinear."""
-    return sampled(image_BCHW, grid(image_BCHW, degrees, zoom, most, chance))
+    return sampled(image_BCHW, grid(image_BCHW, degrees, zoom, most, chance), "border")
 
 
 def grid(image_BCHW: Tensor, degrees: float, zoom: float, most: int, chance: torch.Generator) -> Tensor:
@@ -204,9 +206,14 @@ def bent(image_BCHW: Tensor, most: float, chance: torch.Generator) -> Tensor:
     return (most * pixel_2 * moved_B2HW.permute(0, 2, 3, 1)).to(image_BCHW.dtype)
 
 
-def sampled(image_BCHW: Tensor, grid_BHW2: Tensor, mode: Literal["bilinear", "nearest"] = "bilinear") -> Tensor:
-    """Return the images taken from these places."""
-    return F.grid_sample(image_BCHW, grid_BHW2, mode=mode, padding_mode="border", align_corners=False)
+def sampled(
+    image_BCHW: Tensor,
+    grid_BHW2: Tensor,
+    outside: Literal["border", "reflection"],
+    mode: Literal["bilinear", "nearest"] = "bilinear",
+) -> Tensor:
+    """Return the images taken from these places; outside of them there is their edge, or their mirror image."""
+    return F.grid_sample(image_BCHW, grid_BHW2, mode=mode, padding_mode=outside, align_corners=False)
 
 
 def with_hole(image_BCHW: Tensor, side: int, chance: torch.Generator) -> Tensor:

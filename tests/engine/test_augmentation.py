@@ -93,7 +93,7 @@ def test_an_elastic_deformation_moves_each_image_smoothly_by_pixels() -> None:
     ramp_BCHW = column_W.expand(200, 1, 30, 40)
     shift_BHW2 = bent(ramp_BCHW, 2.0, chance())
     still_BHW2 = grid(ramp_BCHW, 0.0, 0.0, 0, chance())
-    moved_BHW = sampled(ramp_BCHW, still_BHW2 + shift_BHW2)[:, 0] - column_W
+    moved_BHW = sampled(ramp_BCHW, still_BHW2 + shift_BHW2, "border")[:, 0] - column_W
     inside_BHW = moved_BHW[:, :, 4:-4]
     asked_BHW = shift_BHW2[:, :, 4:-4, 0] * 40 / 2
     assert torch.allclose(inside_BHW, asked_BHW, atol=1e-4), "pixels along a row are what the ramp tells"
@@ -162,6 +162,19 @@ def test_a_mask_is_moved_with_its_image() -> None:
     assert turned_too(batch, chance(), 0, 0.0)["mask_BHW"].shape == (64, 6, 6)
     marked = Batch({"image_BCHW": image_BCHW, "mask_BHW": torch.full((64, 12, 12), 255)}, torch.arange(64))
     assert (augment(marked, chance(), 0, 0.0)["mask_BHW"] == 255).all()
+
+
+def test_outside_of_an_image_with_a_mask_is_its_mirror_image() -> None:
+    frame_BCHW = torch.ones(32, 1, 40, 40)
+    frame_BCHW[:, :, 1:-1, 1:-1] = 0
+    shapes = {"image_BCHW": (1, 40, 40), "mask_BHW": (40, 40)}
+    described_mask = replace(described(1, 40, 40), shapes=shapes, target="mask_BHW")
+    batch = Batch({"image_BCHW": frame_BCHW, "mask_BHW": frame_BCHW[:, 0].long()}, torch.arange(32))
+    turned_both = Augmentation(AugmentRecipe(rotate=45.0), "image_BCHW", described_mask, 0)(batch, chance(), 0, 0.0)
+    share = turned_both["mask_BHW"].double().mean()
+    assert 0.05 < share < 0.12, "the frame alone is a tenth; repeated beyond the edge it would be more"
+    assert turned(frame_BCHW, 45.0, 0.0, 0, chance()).mean() > 0.14
+    assert (turned_both["image_BCHW"][:, 0].round().long() == turned_both["mask_BHW"]).double().mean() > 0.9
 
 
 def test_quarter_turns_are_all_four_and_of_oblongs_two() -> None:
