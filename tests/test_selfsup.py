@@ -320,6 +320,8 @@ def test_recipes_are_found_by_their_task() -> None:
     assert api.run_name(recipes.start("digits", None, "selfsup-mae")) == "digits-selfsup-mae"
     assert recipes.find("fashion-mnist", None, "selfsup-mae").net.name == "vit-small-28"
     assert recipes.find("fashion-mnist").net.name == "compact"
+    usual = recipes.find("fashion-mnist", "vit-small-28")
+    assert usual.task.name == "classification" and usual.data.validation == 0 and usual.augment.sizes
     assert recipes.start("digits", None, "selfsup-mae").net.name is None, "the digits' recipe is for another task"
     assert recipes.start("digits", None, "classification").net.name == "lenet"
 

@@ -35,6 +35,23 @@ def cifar10_vit() -> Recipe:
     )
 
 
+def fashion_mnist_vit() -> Recipe:
+    """The same on all training pictures of Fashion-MNIST, with a hole in each.
+
+    Command: hyperplane train fashion-mnist --net vit-small-28
+    Reached: 93.14% of 10,000 test pictures (seeds: one, so no ±), trained in 44 minutes of one thread beside much else
+    Hardware: 2 cores of an AMD EPYC; benchmarks/results/trained.json
+    Without the holes 15 epochs reached 92.79% (one seed).
+    """
+    return replace(
+        cifar10_vit(),
+        data=DataRecipe(source="fashion-mnist", validation=0.0),
+        net=NetRecipe("vit-small-28"),
+        augment=AugmentRecipe(flip=True, shift=1, cutout=6, sizes=(16, 20), views="mirrored"),
+        training=TrainingRecipe(epochs=20, batch=256, evaluate_every=5),
+    )
+
+
 def fashion_mnist_mae() -> Recipe:
     """A masked autoencoder on Fashion-MNIST, whose labels judge it alone.
 
