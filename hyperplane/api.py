@@ -328,12 +328,12 @@ def load(path: str | Path) -> Run:
 def net(name: str, *, classes: int | None = None, shape: tuple[int, ...] | None = None, **options: Any) -> nn.Module:
     """Return a new net by its name or its variant's, for inputs of `shape` without the batch axis.
 
-    Where no shape is given, it is the one of the net's example; where no classes are, they are 10, or for language
-    models the example's vocabulary. Raises UserError for an unknown net or option.
+    Where no shape is given, it is the one that the variant was published for or the net's example has; where no classes
+    are, they are 10, or for language models the example's vocabulary. Raises UserError for an unknown net or option.
     """
     module = discovery.load("nets", name)
     usual = module.EXAMPLE["outputs"] if getattr(module.NET, "SAYS_OF", "sample") == "token" else 10
-    return nets.build(name, shape or module.EXAMPLE["shape"], usual if classes is None else classes, options)
+    return nets.build(name, shape or nets.usual_shape(name), usual if classes is None else classes, options)
 
 
 def check(data: str | Path, *, target: str | None = None) -> list[Problem]:
@@ -351,13 +351,12 @@ def cost(
 ) -> Cost:
     """Return parameters, operations, memory and time of a net, or of the one of that name, on this machine.
 
-    The shape is that of one input; a net that is named has the shape and the outputs of its example. The batch, for the
-    times, is of 64 samples where it is left out, or of fewer where the net is large.
+    The shape is that of one input; a net that is named has its usual shape and the outputs of its example.
+    The batch, for the times, is of 64 samples where it is left out, or of fewer where the net is large.
     """
     if isinstance(net, str):
-        example = discovery.load("nets", net).EXAMPLE
-        shape = shape or tuple(example["shape"])
-        net = nets.build(net, shape, example["outputs"])
+        shape = shape or nets.usual_shape(net)
+        net = nets.build(net, shape, discovery.load("nets", net).EXAMPLE["outputs"])
     if shape is None:
         raise UserError("cost: found no shape, which a net of your own needs; type: cost(net, (1, 28, 28))")
     return measure(net, shape, batch, choose(_hardware(device), net))

@@ -341,12 +341,16 @@ def test_a_bad_reward_is_named(named, says, place):
     assert "\n" not in str(told.value)
 
 
-def test_predict_tells_answers_and_explain_where_to_look(place, capsys):
+def test_predict_tells_answers_and_explain_what_they_cost(place, capsys):
     Path("asked.jsonl").write_text('{"prompt": "12+34=", "answer": "46"}\n')
     assert cli.main(["predict", "start", "asked.jsonl"]) == 0
     assert capsys.readouterr().out.startswith("asked.jsonl, line 1\tanswer ")
-    with pytest.raises(UserError, match=r"answers prompts.*hyperplane generate start --prompt"):
-        api.load("start").explain()
+    run = api.load("start")
+    names = ["text-loss", "text-alternatives", "attention-heads", "attention-rollout"]
+    assert {file.stem for file in run.explain()} >= set(names)
+    assert "the first test prompt with its answer" in run.report.read_text()
+    Path("sum.txt").write_text("12+34=46\n")
+    assert [file.stem for file in run.explain("sum.txt")] == [f"given-{name}" for name in names]
 
 
 def test_with_a_draft_an_answer_ends_where_it_ends_without(place):

@@ -93,5 +93,5 @@ def _in_words(paired: Paired) -> str:
     if (loss := paired.loss) is not None:
         told.append(f"mean loss {loss.value:+.4g} (95% interval {loss.low:+.4g} to {loss.high:+.4g})")
     verdict = "no more different than chance would have it" if chance else "different, by more than chance"
-    where = f"{paired.name} against {paired.first}, on the same {paired.samples:,} samples"
+    where = f"{paired.name} against {paired.first}, on the same {paired.samples:,} sample{'s' * (paired.samples != 1)}"
     return f"{where}: {verdict}; {'; '.join(told)}"

@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from hyperplane import api, discovery
+    from hyperplane import api, discovery, nets
     from hyperplane.cli.blocks.screen import write_line
     from hyperplane.data.blocks.problems import expect_no_weights
     from hyperplane.runs.records import finite
@@ -64,9 +64,9 @@ def main(arguments: list[str]) -> int:
         net, shape = trained.model.net, trained.description.shapes[trained.description.input]
     else:
         expect_no_weights(Path(asked.net), "a net or a run folder")
-        example = discovery.load("nets", asked.net).EXAMPLE
-        shape = asked.shape or example["shape"]
-        net = api.net(asked.net, classes=asked.outputs or example["outputs"], shape=shape)
+        shape = asked.shape or nets.usual_shape(asked.net)
+        outputs = asked.outputs or discovery.load("nets", asked.net).EXAMPLE["outputs"]
+        net = api.net(asked.net, classes=outputs, shape=shape)
     found = api.cost(net, shape, batch=asked.batch, device=asked.device)
     how: dict[str, Any] = {"batch": found.batch, "device": asked.device}
     races = [api.ways(net, shape, precision=number, **how) for number in ("float32", "bfloat16") if asked.ways]

@@ -47,6 +47,8 @@ def main(arguments: list[str]) -> int:
         where = asked.run if asked.data is None else f"{asked.run} on {asked.data}"
         split = "labelled" if asked.data is not None and found.split == "train" != asked.split else found.split
         Console(highlight=False, markup=False).print(
-            metrics_table(found.metrics, found.kinds, f"{where}: {found.samples:,} {split} samples")
+            metrics_table(
+                found.metrics, found.kinds, f"{where}: {found.samples:,} {split} sample{'s' * (found.samples != 1)}"
+            )
         )
     return 0

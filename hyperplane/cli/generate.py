@@ -85,7 +85,7 @@ def main(arguments: list[str]) -> int:
         write_line("")
     if draft is not None:
         guessed, tokens = sum(one.guessed for one in written), sum(one.tokens for one in written)
-        print(f"note: Of {tokens:,} tokens the draft guessed {guessed:,} rightly.", file=sys.stderr)
+        print(f"note: Of {tokens:,} token{'s' * (tokens != 1)} the draft guessed {guessed:,} rightly.", file=sys.stderr)
     if asked.weights != "float32":
         found = smaller.compare(trained, writes, "".join(one.prompt + one.text for one in written))
         told = found or "not compared with float32: neither data nor text enough"

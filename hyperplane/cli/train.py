@@ -65,7 +65,8 @@ def main(arguments: list[str]) -> int:
         _expect_no_weights(asked.source or "", "data")
         _expect_no_weights(said.net.name or "", "a net's name")
         needed = owners(arguments) | ({"data"} if set(arguments) & {"--help", "-h"} else set())
-        base = _with_names(_base(asked, said), said, needed)
+        start = _base(asked, said)
+        base = _with_names(start, said, needed)
         asked, recipe = parse_recipe(Train, "train", arguments, base, DESCRIPTION)
     elif set(arguments) & {"--help", "-h"}:
         parse_recipe(Train, "train", arguments, said, DESCRIPTION)
@@ -76,10 +77,12 @@ def main(arguments: list[str]) -> int:
     from hyperplane.cli.blocks.screen import TrainingScreen
     from hyperplane.engine.loop import Interrupted
 
+    name = asked.name
     if asked.resume:
         path = _unfinished(asked)
     elif recipe.data.source:
-        path = asked.runs / (asked.name or api.run_name(recipe))
+        name = name or api.run_name(start)  # which an option of the usual net or task leaves as it is
+        path = asked.runs / name
     else:
         raise UserError(
             "train: found no data; put a file, a folder or a known set first, as in: hyperplane train digits --net mlp"
@@ -104,7 +107,7 @@ def main(arguments: list[str]) -> int:
             api.run_recipe(
                 recipe,
                 runs=asked.runs,
-                name=asked.name,
+                name=name,
                 overwrite=asked.overwrite,
                 download=asked.download,
                 explained=asked.explain,

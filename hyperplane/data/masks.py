@@ -345,7 +345,11 @@ def _split(path: Path, recipe: DataRecipe, every: int | None, found: Found) -> d
         return held
     if every is not None:
         if len(train) < every:
-            raise Refusal(path, f"has {len(train)} images, too few to hold out every {every}th", "type: --data.every 2")
+            raise Refusal(
+                path,
+                f"has {len(train)} image{'s' * (len(train) != 1)}, too few to hold out every {every}th",
+                "type: --data.every 2",
+            )
         held["test"] = train[every - 1 :: every]
         rest = [piece for i, piece in enumerate(train) if i % every != every - 1]
         parts = splits.split(replace(recipe, test=0.0), len(rest), None, name(path))

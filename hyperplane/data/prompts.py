@@ -23,6 +23,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -111,10 +112,24 @@ class PromptSource:
             )
         own = {key: value for key, value in self.description.encoding.items() if key == "exercise"}
         encoding = {key: value for key, value in like.encoding.items() if key != "exercise"} | own
-        context = like.shapes["token_BT"][0]
-        return _source(replace(self.description, encoding=encoding), self.rows, vocabulary.read(encoding), context)
+        known, before = vocabulary.read(encoding), vocabulary.read(self.description.encoding)
+        notes = tuple(note.replace(before.told, known.told) for note in self.description.notes)
+        own = replace(self.description, encoding=encoding, notes=notes)
+        return _source(own, self.rows, known, like.shapes["token_BT"][0])
 
-    encoded_as = read_as
+    def encoded_as(self, like: Description) -> PromptSource:
+        """Return the same; raises UserError for a net of running text, or of choices that are not here."""
+        own = self.description
+        if like.kind == "text" and like.target != own.target:
+            raise UserError(
+                f"{own.name}: holds prompts with answers, but the net was trained on running text; name a text file"
+            )
+        if like.kind == "text" and "rejected_token_BT" in like.shapes.keys() - own.shapes.keys():
+            raise UserError(
+                f"{own.name}: has one answer to each prompt, but the net was trained on choices between two; name a "
+                "file with a chosen and a rejected one in each line"
+            )
+        return self.read_as(like)
 
     def sample_name(self, split: Split, index: int) -> str:
         """Return the line of its file, or of an exercise its prompt."""
@@ -161,9 +176,10 @@ def open(path: Path | None, recipe: DataRecipe) -> PromptSource:
     held: dict[Split, list[Row]] = {part: [r for r in rows if part_of[r.prompt] == part] for part in parts}
     text, trains = ("".join(r.prompt + END.join(r.answers) + END for r in of) for of in (rows, held["train"]))
     known = vocabulary.choose(chosen["vocabulary"], text, trains, chosen["pieces"])
-    notes = [f"{len(rows):,} lines with {len(prompts):,} different prompts; {known.kind} vocabulary of {len(known):,}."]
+    notes = [f"{len(rows):,} lines with {len(prompts):,} different prompts; {known.told}."]
     if problems:
-        notes.append(f"{len(problems)} bad lines were left out: {', '.join(p.where for p in problems[:5])}.")
+        left = "1 bad line was" if len(problems) == 1 else f"{len(problems)} bad lines were"
+        notes.append(f"{left} left out: {', '.join(p.where for p in problems[:5])}.")
     hashes = {path.name: files.sha256(path)}
     return _source(_description(path.name, known, notes, hashes), held, known, chosen["context"])
 
@@ -295,7 +311,7 @@ def _source(
         raise Refusal(
             named,
             f"has a prompt with its answer of {longest} tokens ({where}), too many for a context of {context}",
-            f"shorten it, or train the net from its beginning with --data.context {longest}",
+            f"shorten it, or train with --data.context {longest}",
         )
     context = context or longest
     fields = {part: _fields(held, context) for part, held in encoded.items()}
@@ -381,6 +397,10 @@ def _wrong(line: str, before: list[Row]) -> str | None:
     for key in sorted(keys):
         if not isinstance(found[key], str):
             return f"has {quote(json.dumps(found[key]))} under {key}, expected a text"
+        if re.search("[\ud800-\udfff]", found[key]):
+            return (
+                f"has {quote(json.dumps(found[key]))} under {key}, with half of a character of Unicode, expected a text"
+            )
         if key != "prompt" and END in found[key]:
             return f"has a line end under {key}, which is where answers end; expected one line"
     if not found["prompt"]:

@@ -35,7 +35,9 @@ def sniff(path: Path) -> Sniff:
     seen = tables.peek(path)
     if suffix in tables.SUFFIXES:
         return Sniff(
-            0.9 if seen else 0.5, f"a file named {suffix}" + (f" with {len(seen.names)} columns" if seen else "")
+            0.9 if seen else 0.5,
+            f"a file named {suffix}"
+            + (f" with {len(seen.names)} column{'s' * (len(seen.names) != 1)}" if seen else ""),
         )
     if seen and len(seen.names) > 1 and len(seen):
         return Sniff(0.5, f"text with {len(seen.names)} columns")

@@ -99,10 +99,6 @@ class TextSource:
 
     def read_as(self, like: Description) -> TextSource:
         """Return the same text in the vocabulary and windows of a net trained on what `like` describes."""
-        return self.encoded_as(like)
-
-    def encoded_as(self, like: Description) -> TextSource:
-        """Return the same text in the vocabulary and windows of a net trained on what `like` describes."""
         if like.kind != "text":
             raise UserError(
                 f"{self.description.name}: holds text, but the net was trained on {like.kind} samples; name data of "
@@ -113,8 +109,18 @@ class TextSource:
             part: _stored(known, self.vocabulary.decode(t.tolist()), f"{self.description.name}, {part} part")
             for part, t in self.tokens.items()
         }
-        own = replace(self.description, encoding=like.encoding, shapes=like.shapes)
+        notes = tuple(note.replace(self.vocabulary.told, known.told) for note in self.description.notes)
+        own = replace(self.description, encoding=like.encoding, shapes=like.shapes, notes=notes)
         return _source(own, held, known, context)
+
+    def encoded_as(self, like: Description) -> TextSource:
+        """Return the same; raises UserError where that net was trained on prompts with answers."""
+        if like.target == "answer_BT":
+            raise UserError(
+                f"{self.description.name}: holds text, but the net was trained on prompts with answers; name a file of "
+                "JSON lines"
+            )
+        return self.read_as(like)
 
     def sample_name(self, split: Split, index: int) -> str:
         """Return which tokens of the split the window holds, from 1."""
@@ -135,7 +141,10 @@ def sniff(path: Path) -> Sniff:
         held = [file for _, file in zip(range(MOST_FILES), files.walk(path), strict=False)]
         told = [_looks_like_text(file) and file.suffix.lower() not in tables.SUFFIXES for file in held]
         if told and all(told):
-            return Sniff(0.8, f"a folder of {len(told)} text files" + " or more" * (len(told) == MOST_FILES))
+            return Sniff(
+                0.8,
+                f"a folder of {len(told)} text file{'s' * (len(told) != 1)}" + " or more" * (len(told) == MOST_FILES),
+            )
         return Sniff(0.1, "text files among others") if any(told) else Sniff(0.0, "holds no text files")
     if not path.is_file() or not _looks_like_text(path):
         named = path.is_file() and path.suffix.lower() in SUFFIXES
@@ -161,11 +170,12 @@ def open(path: Path, recipe: DataRecipe) -> TextSource:
     known = vocabulary.choose(chosen["vocabulary"], text, text[:cut], chosen["pieces"])
     parts: dict[Split, str] = {"train": text[:cut], "validation": text[cut:]}
     held: dict[Split, Tensor] = {part: _stored(known, held, path.name) for part, held in parts.items()}
-    notes = [f"{len(text):,} characters, as {len(known):,} tokens: {known.kind} vocabulary."]
+    notes = [f"{len(text):,} character{'s' * (len(text) != 1)}; {known.told}."]
     if len(read) > 1:
         notes.append(f"{len(read)} files follow each other, by path.")
     if problems:
-        notes.append(f"{len(problems)} bad files were left out: {', '.join(p.where for p in problems[:5])}.")
+        left = "1 bad file was" if len(problems) == 1 else f"{len(problems)} bad files were"
+        notes.append(f"{left} left out: {', '.join(p.where for p in problems[:5])}.")
     if recipe.validation:
         notes.append(f"The last {100 * recipe.validation:.4g}% of the text validate; nothing is kept for a test.")
     description = Description(
@@ -228,9 +238,9 @@ def _source(description: Description, tokens: dict[Split, Tensor], known: Vocabu
         raise Refusal(
             description.name,
             what,
-            f"type: --data.context {least - 1}, or name a longer text"
+            f"name a longer text, or train with --data.context {least - 1}"
             if least > 1
-            else "name a longer text, or type: --data.validation 0",
+            else "name a longer text" + ", or type: --data.validation 0" * (part != "train"),
         )
     shapes = {"token_BT": (context,), "target_BT": (context,)}
     counts = {part: -(-(len(token_N) - 1) // context) for part, token_N in tokens.items()}

@@ -120,24 +120,45 @@ def _holder(start: Start) -> str:
             return name
     raise UserError(
         f"{start.folder.path}: holds {there.name}, but these data ask for a net that speaks of every pixel; begin with "
-        "a run of a U-Net, a ViT or a ResNet, or leave --from out"
+        "a run of a U-Net, a ResNet or a ViT with patches of 2, 4, 8, ... pixels, or leave --from out"
     )
 
 
 def opened(recipe: Recipe, like: Description | None = None, *, download: bool = False) -> Source:
     """Return a recipe's data, where it begins with a run read as that run reads its own.
 
-    `like` describes data that were opened so before; without it the run is looked at. A size that the recipe names wins
-    over the run's. Raises UserError for what is wrong with the data or the run, and where they do not go together.
+    `like` describes data that were opened so before; without it the run is looked at. A size or a context that the
+    recipe names wins over the run's. Raises UserError for what is wrong with the data or the run, and where they do not
+    go together.
     """
     if recipe.net.start is None:
         return data.open(recipe.data, download=download)
     if like is None:
-        like = read(recipe.net).description
-        if like.kind == "image" and recipe.data.size is not None:
-            shape = (like.shapes[like.input][0], recipe.data.size, recipe.data.size)
-            like = replace(like, shapes={**like.shapes, like.input: shape})
+        start = read(recipe.net)
+        _expect_its_vocabulary(recipe, start)
+        like = start.description
+        size, context = recipe.data.size, recipe.data.options.get("context")
+        shape: tuple[int, ...] = like.shapes[like.input]
+        if like.kind == "image" and size is not None:
+            shape = (shape[0], size, size)
+        if like.kind == "text" and context is not None:
+            shape = (context,)
+        like = replace(like, shapes={**like.shapes, like.input: shape})
     return data.open(data.windowed(recipe.data, like), download=download).read_as(like)
+
+
+def _expect_its_vocabulary(recipe: Recipe, start: Start) -> None:
+    """Raise UserError where data are to be read in another vocabulary than the one that the net to begin with knows."""
+    if start.description.kind != "text":
+        return
+    known = start.recipe.data.options | {"vocabulary": start.description.encoding["vocabulary"]}
+    for name in ("vocabulary", "pieces"):
+        asked = recipe.data.options.get(name)
+        if asked not in (None, known.get(name)):
+            raise UserError(
+                f"data.options.{name}: found {asked}, but the net to begin with knows the {known['vocabulary']} "
+                f"vocabulary of {recipe.net.start} alone; leave --data.{name} out, or --from"
+            )
 
 
 def reopened(folder: RunFolder, recipe: Recipe, like: Description | None, *, download: bool = False) -> Source:
@@ -278,4 +299,7 @@ def _told(
             f"Pictures are read as that run's: {channels} x {height} x {width} (channels, height, width){cut}, "
             f"less mean {mean}, over deviation {std}."
         )
+    if description.kind == "text" and description.shapes["token_BT"] != start.description.shapes["token_BT"]:
+        here, there = (one.shapes["token_BT"][0] for one in (description, start.description))
+        told.append(f"It reads {here:,} token{'s' * (here != 1)} at once, that run's net {there:,}.")
     return tuple(told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,11 +52,6 @@ def explain(
     finished run, for pictures that cannot be read, and for nets whose slice needs data that are gone.
     """
     subject = load(path)
-    if subject.description.kind == "text" and subject.description.target != "target_BT":
-        raise UserError(
-            f"{path}: holds a net that answers prompts, which has no picture yet; for what it answers type: "
-            f"hyperplane generate {shlex.quote(str(path))} --prompt TEXT"
-        )
     if subject.description.kind == "text":
         return _explain_text(subject, pictures, png, watch)
     if not subject.labels:
@@ -92,7 +88,7 @@ def _explain_text(subject: Subject, files: Sequence[Path], png: bool, watch: Wat
         raise UserError(f"explain: found {len(files)} files for a language model, expected one text; name one of them")
     if not files:
         return _write(subject, "", None, text.draw(subject), png)
-    encoded = data.encode(list(files), subject.description)
+    encoded = data.encode(list(files), replace(subject.description, format="text"))
     batch = next(encoded.batches(1, None))
     token_T = batch["token_BT"][0, : int(batch["length_B"][0])]
     if len(token_T) < 2:

@@ -206,7 +206,8 @@ def _distances(net: ViT, seen: Samples) -> dict[str, Drawn]:
     ]
     distance_LN = torch.cat(parts).mean(0).numpy()
     alike = float(between(net.grid, net.patch).mean())
-    told = f"How far each head looks, over {len(seen.image_BCHW)} {seen.split} images: the mean distance of the "
+    count = len(seen.image_BCHW)
+    told = f"How far each head looks, over {count} {seen.split} image{'s' * (count != 1)}: the mean distance of the "
     told += "patches that it attends to. On the dashed line a head looks at all alike."
     return {"attention-distance": Drawn(figures.distances(distance_LN, alike), told)}
 

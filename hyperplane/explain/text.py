@@ -16,11 +16,13 @@ from torch.nn import functional as F
 from hyperplane.data.blocks.vocabulary import Vocabulary
 from hyperplane.engine.chance import generator
 from hyperplane.engine.training import judged
+from hyperplane.errors import UserError
 from hyperplane.explain import attention_figures, text_figures
 from hyperplane.explain.attention import rollout
 from hyperplane.explain.gallery import Drawn
 from hyperplane.explain.subject import Subject
 from hyperplane.nets.gpt import GPT
+from hyperplane.tasks.blocks.answers import Answers
 from hyperplane.tasks.language import Language
 
 COSTED, ASKED, LOOKED = 600, 14, 24
@@ -54,15 +56,16 @@ def draw(subject: Subject, given: Text | None = None) -> dict[str, Drawn]:
     """Return the figures of a language model, by name, in the order in which they are best looked at.
 
     Of a text that is given only what is in it; else of the text that judged the net, or where that is gone of one that
-    it writes.
+    it writes; of a net that answers prompts, of the first of those that judged it, with the answer that is known.
+    Raises UserError where these are gone.
     """
     net, task = subject.model.net, subject.model.task
-    assert isinstance(net, GPT) and isinstance(task, Language), "whoever calls has looked"
-    seen = given or _held(subject, net, task.vocabulary)
+    assert isinstance(net, GPT) and isinstance(task, Language | Answers), "whoever calls has looked"
+    seen = given or (_held if isinstance(task, Language) else _answered)(subject, net, task.vocabulary)
     drawn = {**_costs(net, seen), **_alternatives(net, seen), **_heads(net, seen), **_together(net, seen)}
-    if given is None:
-        drawn |= _distances(net, seen) | _by_context(net, seen) | _positions(net)
-    return drawn
+    if given is None and isinstance(task, Language):
+        drawn |= _distances(net, seen) | _by_context(net, seen)
+    return drawn | (_positions(net) if given is None else {})
 
 
 def losses(net: GPT, token_T: Tensor) -> np.ndarray:
@@ -124,6 +127,18 @@ def _held(subject: Subject, net: GPT, known: Vocabulary) -> Text:
         share_K = torch.softmax(net.logits(x_BTD)[0, 0].double(), 0).cpu()
         token_T = torch.cat([token_T, torch.multinomial(share_K, 1, generator=chance).to(device)])
     return Text(token_T, known, "a text that it wrote itself")
+
+
+def _answered(subject: Subject, net: GPT, known: Vocabulary) -> Text:
+    """Return the first prompt that judged a net, with the answer that is known."""
+    if subject.source is None:
+        path = subject.folder.path
+        raise UserError(f"{path}: its prompts are gone or have changed; name a text: hyperplane explain {path} FILE")
+    split = judged(subject.description)
+    batch = subject.source.batch(split, [0])
+    answer_T = batch["answer_BT"][0]
+    token_T = torch.cat([batch["token_BT"][0, : int(batch["prompt_B"][0])], answer_T[answer_T >= 0]])
+    return Text(token_T.to(net.wte.weight.device), known, f"the first {split} prompt with its answer")
 
 
 def _costs(net: GPT, seen: Text) -> dict[str, Drawn]:

@@ -56,6 +56,12 @@ def all_options(constructor: type, given: dict[str, Any], where: str) -> dict[st
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
+def usual_shape(name: str) -> tuple[int, ...]:
+    """Return the shape of one input that a net or a variant was published for, or that of the net's example."""
+    module = discovery.load("nets", name)
+    return getattr(module, "SHAPES", {}).get(name, tuple(module.EXAMPLE["shape"]))
+
+
 def build(name: str, shape: tuple[int, ...], outputs: int, given: dict[str, Any] | None = None) -> nn.Module:
     """Return a new net.
 

@@ -14,6 +14,7 @@ Shape suffixes: B batch, T tokens (of keys: S), D features, H heads, K tokens of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import ClassVar, Literal
@@ -103,10 +104,21 @@ class GPT(Published):
             raise UserError(
                 f"net gpt: found inputs of shape {shape}, expected texts (tokens,); for images type: --net lenet"
             )
-        if layers < 1 or soft_cap < 0:
+        if min(width, heads) < 1 or width % heads:
+            fits = max(1, width // max(heads, 1)) * max(heads, 1)
             raise UserError(
-                f"net gpt: found {layers} layers and a soft cap of {soft_cap:g}, expected 1 layer or more and a cap of "
-                "0 or more; type: --net.layers 4 --net.soft-cap 15"
+                f"net gpt: found width {width} and heads {heads}, expected 1 or more of each, and a width that the "
+                f"heads divide; type: --net.width {fits} --net.heads {max(heads, 1)}"
+            )
+        if min(ngrams, rows) < 1:
+            raise UserError(
+                f"net gpt: found ngrams {ngrams} and rows {rows}, expected 1 or more of each; type: --net.ngrams 3 "
+                "--net.rows 8191"
+            )
+        if layers < 1 or not 0 <= soft_cap < math.inf:
+            raise UserError(
+                f"net gpt: found {layers} layer{'s' * (layers != 1)} and a soft cap of {soft_cap:g}, expected 1 layer "
+                "or more and a cap of 0 or more; type: --net.layers 4 --net.soft-cap 15"
             )
         self.context, self.vocabulary, self.heads, self.soft_cap = shape[0], outputs, heads, soft_cap
         self.tied = tied
@@ -238,19 +250,43 @@ class GPT(Published):
     def of_published(self, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return a published state dict, with or without `transformer.` before its keys, under our own keys.
 
-        Published linear maps are (inputs, outputs) and are transposed; `lm_head.weight`, where it is there, is the
-        embedding again. Raises UserError that names what is missing, foreign or of another shape.
+        Published linear maps are (inputs, outputs) and are transposed; `lm_head.weight` may be there where it is the
+        embedding again; of learned positions those of the context are taken. Raises UserError that names what is
+        missing, foreign or of another shape.
         """
         prefix = "transformer." if any(key.startswith("transformer.") for key in state_dict) else ""
         found = {key: tensor for key, tensor in state_dict.items() if not key.endswith(CONSTANT)}
-        own = {prefix + _published(key): (key, tensor) for key, tensor in self.state_dict().items()}
+        own = {_published(key, prefix): (key, tensor) for key, tensor in self.state_dict().items()}
         expected = {key: _turned(mine, tensor) for key, (mine, tensor) in own.items()}
         if self.head is None and "lm_head.weight" in found:
+            if not tied(found, prefix):
+                raise UserError(
+                    f"the state dict has an lm_head.weight that is not {prefix}wte.weight again, and the net reads "
+                    "both off one; build it with tied=False"
+                )
             found.pop("lm_head.weight")
+        places = f"{prefix}wpe.weight"
+        if self.wpe is not None and places in found and found[places].ndim == 2:
+            found[places] = found[places][: self.context]
         difference = differ(found, expected)
         if difference:
             raise UserError(f"the state dict {difference}; name the net that it was saved from (hyperplane list nets)")
         return {mine: _turned(mine, found[key]) for key, (mine, _) in own.items()}
+
+    def fitted(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return a state dict under our keys with the first of its learned positions, as many as the context has.
+
+        Raises UserError where it has fewer.
+        """
+        position_TD = state_dict.get("wpe.weight")
+        if self.wpe is None or position_TD is None:
+            return state_dict
+        if len(position_TD) < self.context:
+            raise UserError(
+                f"net gpt: found a context of {self.context} tokens, expected at most {len(position_TD)}, the places "
+                f"that its weights have learned; type: --data.context {len(position_TD)}"
+            )
+        return {**state_dict, "wpe.weight": position_TD[: self.context]}
 
     def _initialise(self, layers: list[Layer], zero_init: bool) -> None:
         """Draw the weights: GPT-2's, or for `zero_init` each map by its inputs, and layers that add nothing."""
@@ -267,11 +303,17 @@ class GPT(Published):
                     last.weight.mul_(0.0 if zero_init else (2 * len(layers)) ** -0.5)
 
 
-def _published(key: str) -> str:
-    """Return the published key of one of ours."""
+def tied(state_dict: Mapping[str, Tensor], prefix: str) -> bool:
+    """Return whether the last layer of a published state dict, whose keys have this prefix, is its embedding again."""
+    head, embedding = (state_dict.get(key) for key in ("lm_head.weight", f"{prefix}wte.weight"))
+    return head is None or head is embedding or (embedding is not None and torch.equal(head, embedding))
+
+
+def _published(key: str, prefix: str = "") -> str:
+    """Return the published key of one of ours; the last layer's has no prefix."""
     for ours, theirs in KEYS:
         key = key.replace(ours, theirs)
-    return "lm_head.weight" if key == "head.weight" else key
+    return "lm_head.weight" if key == "head.weight" else prefix + key
 
 
 def _turned(key: str, tensor: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,21 +34,32 @@ SMALL = {"width": 384, "depth": 12, "heads": 6}
 BASE = {"width": 768, "depth": 12, "heads": 12}
 LARGE = {"width": 1024, "depth": 24, "heads": 16}
 HUGE = {"width": 1280, "depth": 32, "heads": 16}
+SIZES = (TINY, SMALL, BASE, LARGE, HUGE)
 """Ti and S of DeiT's table 1; B, L and H of the paper's."""
 COMPACT = {"width": 192, "depth": 6, "heads": 6, "stem": "convolutions", "pool": "mean"}
 """Ours, for images of few pixels and little time."""
 
 VARIANTS: dict[str, dict] = {
     "vit_tiny_patch16_224": {**TINY, "patch": 16},
+    "vit_tiny_patch16_384": {**TINY, "patch": 16},
     "vit_small_patch8_224": {**SMALL, "patch": 8},
     "vit_small_patch16_224": {**SMALL, "patch": 16},
+    "vit_small_patch16_384": {**SMALL, "patch": 16},
     "vit_small_patch32_224": {**SMALL, "patch": 32},
+    "vit_small_patch32_384": {**SMALL, "patch": 32},
     "vit_base_patch8_224": {**BASE, "patch": 8},
     "vit_base_patch16_224": {**BASE, "patch": 16},
+    "vit_base_patch16_384": {**BASE, "patch": 16},
     "vit_base_patch32_224": {**BASE, "patch": 32},
+    "vit_base_patch32_384": {**BASE, "patch": 32},
+    "vit_large_patch14_224": {**LARGE, "patch": 14},
     "vit_large_patch16_224": {**LARGE, "patch": 16},
+    "vit_large_patch16_384": {**LARGE, "patch": 16},
     "vit_large_patch32_224": {**LARGE, "patch": 32},
+    "vit_large_patch32_384": {**LARGE, "patch": 32},
     "vit_huge_patch14_224": {**HUGE, "patch": 14},
+    "vit_ti_16": {**TINY, "patch": 16},
+    "vit_s_16": {**SMALL, "patch": 16},
     "vit_b_16": {**BASE, "patch": 16},
     "vit_b_32": {**BASE, "patch": 32},
     "vit_l_16": {**LARGE, "patch": 16},
@@ -63,6 +74,9 @@ EXAMPLE = {
     "outputs": 1000,
     "options": {"width": 24, "depth": 2, "heads": 3, "patch": 4, "stochastic_depth": 0.1},
 }
+
+SHAPES = {name: (3, 384, 384) for name in VARIANTS if name.endswith("_384")}
+"""Of the images that variants were published for, where those are not the example's."""
 
 PUBLISHED = {
     "c867db91": Weights("vit_b_16"),
@@ -90,6 +104,8 @@ TORCHVISION = {
     r"head\.(.+)": r"heads.head.\1",
 }
 """What torchvision calls each of our keys, which are timm's."""
+LAYER = re.compile(r"blocks\.\d+|encoder\.layers\.encoder_layer_\d+")
+"""How the keys of a layer begin in either."""
 OLDER = {r"mlp\.0\.": "mlp.linear_1.", r"mlp\.3\.": "mlp.linear_2."}
 """What files of torchvision before 0.13 call them."""
 EPSILON = 1e-6
@@ -251,6 +267,21 @@ class ViT(Published):
             theirs = {key: _renamed(name, OLDER, part=True) for key, name in theirs.items()}
         return theirs
 
+    @staticmethod
+    def options_of(state_dict: Mapping[str, Tensor]) -> dict[str, Any] | None:
+        """Return the options of a published state dict of one of the papers' sizes, with patches of any side.
+
+        How many heads there are its shapes do not tell, so None for another width and depth.
+        """
+        proj_DChw = state_dict.get("patch_embed.proj.weight", state_dict.get("conv_proj.weight"))
+        if proj_DChw is None or proj_DChw.ndim != 4 or not 1 <= proj_DChw.shape[2] <= EXAMPLE["shape"][2]:
+            return None
+        width, _, patch, _ = proj_DChw.shape
+        layers = {found[0] for found in map(LAYER.match, state_dict) if found}
+        size = next((size for size in SIZES if (size["width"], size["depth"]) == (width, len(layers))), None)
+        pool = "class" if state_dict.keys() & {"cls_token", "class_token"} else "mean"
+        return None if size is None else {**size, "patch": patch, "pool": pool}
+
     def fitted(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Return a state dict with its positions brought to the net's own patches, if they are of square images."""
         key = self.published_keys(state_dict)["pos_embed"]
@@ -260,10 +291,11 @@ class ViT(Published):
         return {**state_dict, key: resized(state_dict[key], (side, side), self.grid)}
 
     def published_reading(self, state_dict: Mapping[str, Tensor]) -> Weights | None:
-        """Return how timm's files for ViT read images; None for torchvision's, which read them as usual."""
+        """Return how timm's files for ViT read images: the larger ones whole; None for torchvision's, the usual way."""
         if "pos_embed" not in state_dict:
             return None
-        return Weights("vit", middle=0.9, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+        whole = (self.published_side(state_dict) or 0) > EXAMPLE["shape"][2]
+        return Weights("vit", middle=1.0 if whole else 0.9, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
     def published_side(self, state_dict: Mapping[str, Tensor]) -> int | None:
         """Return the side of the square images that a state dict was trained on, as its positions tell."""

@@ -65,7 +65,8 @@ def notes(trained: Trained, prompts: Sequence[str]) -> list[str]:
             f"A prompt has {longest:,} tokens; the net reads {net.context} at once: it goes on from the last of them."
         )
     if "" in prompts:
-        told.append("An empty prompt goes on as after a line end." if b"\n" in known.piece_K else "There is no prompt.")
+        start = "a line end" if b"\n" in known.piece_K else f"'{known.shown(0)}'"
+        told.append(f"An empty prompt goes on as after {start}.")
     return told
 
 

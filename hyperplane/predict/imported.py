@@ -9,7 +9,7 @@ Shape suffixes: C channels, H and W pixels, K classes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ from hyperplane.predict import foreign, imported_text
 from hyperplane.recipe import DataRecipe, NetRecipe, Recipe, TaskRecipe
 from hyperplane.runs import report
 from hyperplane.runs.folder import RunFolder
+
+Given = tuple[tuple[str, Any], ...]
+"""Options of a net beside its variant's."""
 
 MARKS = (3, 1000)
 """Channels and outputs of the net that stands in for one of unknown numbers."""
@@ -63,6 +66,13 @@ class Fit:
     """Of the images that it was trained on, as far as it tells, else of the net's example."""
     reading: Weights | None
     """How files of its layout usually read images, if that is known."""
+    given: Given = ()
+    """Options that the file tells, where no variant has them."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return all options of the net."""
+        return _options(self.name, self.given)
 
 
 def import_weights(
@@ -115,7 +125,6 @@ def import_weights(
         notes.append(
             "Of two classes one output is kept, the second's less the first's: their probabilities are the same."
         )
-    variant = discovery.load("nets", fit.name)
     encoding = _encoding(fit, known, mean, std, notes)
     description = Description(
         name="ImageNet" if known else path.stem,
@@ -130,11 +139,10 @@ def import_weights(
         hashes={path.name: found.sha256},
         notes=tuple(notes),
     )
-    options = nets.all_options(variant.NET, variant.VARIANTS.get(fit.name, {}), f"net {fit.name}")
     recipe = Recipe(
         data=DataRecipe(source=description.name, format="folder", size=side),
         task=TaskRecipe("classification", {"label_smoothing": 0.0}),
-        net=NetRecipe(fit.name, options),
+        net=NetRecipe(fit.name, fit.options),
     )
     with torch.device("meta"):
         own = _under_own_keys(model.build(recipe, description).net, tensors)
@@ -174,7 +182,7 @@ def _expect_size(fit: Fit, size: int | None) -> None:
     if size is None:
         return
     try:
-        _net(fit.name, (fit.channels, size, size), fit.channels, 1)
+        _net(fit.name, fit.given, (fit.channels, size, size), fit.channels, 1)
     except UserError as error:
         least = getattr(discovery.load("nets", fit.name), "LEAST", fit.side)
         raise UserError(
@@ -197,6 +205,11 @@ def _published_file(name: Path, download: bool) -> Path:
     for digits, weights in _published().items():
         names.setdefault(weights.variant, (digits, weights))
     if str(name) not in names:
+        if any(str(name) in (entry.name, *entry.variants) for entry in discovery.entries("nets").values()):
+            raise UserError(
+                f"{name}: there is no such file, and of that net no address of published weights is known; name a file "
+                "that you fetched yourself: hyperplane import FILE"
+            )
         close = name.parent == Path() and nearest(str(name), names).startswith("did you mean")
         if download or (close and not name.suffix):
             raise UserError(f"{name}: names no published weights; {nearest(str(name), names)}")
@@ -218,8 +231,7 @@ def _published_file(name: Path, download: bool) -> Path:
 def _fit(path: Path, tensors: Mapping[str, Tensor], net: str | None, known: Weights | None) -> Fit:
     """Return the net that a state dict is of: the named one, the one of its hash, or the only one that fits."""
     if net is not None:
-        discovery.find("nets", net)
-        fit = _try(net, tensors)
+        fit = _try(net, tensors, _told(net, tensors) if discovery.find("nets", net).name == net else ())
         if fit is None or fit.difference:
             best = _nearest(tensors)
             why = f"it {fit.difference}" if fit else f"{net} reads no images"
@@ -238,31 +250,50 @@ def _fit(path: Path, tensors: Mapping[str, Tensor], net: str | None, known: Weig
     if len(fits) > 1:
         names = [fit.name for fit in fits]
         raise UserError(f"{path}: fits {', '.join(names)}, which compute differently; type: --net {names[0]}")
-    return fits[0]
+    return fits[0] if known else _of_its_size(fits[0])
+
+
+def _of_its_size(fit: Fit) -> Fit:
+    """Return a fit by the name of the variant of these options that was published for images of its size, if any."""
+    variants = discovery.load("nets", fit.name).VARIANTS
+    named = (name for name in variants if nets.usual_shape(name)[-1] == fit.side and _options(name) == fit.options)
+    return replace(fit, name=next(named, fit.name))
 
 
 def _fits(tensors: Mapping[str, Tensor]) -> list[Fit]:
     """Return how the nets whose keys differ least from a state dict's go with it; each net and set of options once."""
-    distances: dict[str, int] = {}
+    distances: dict[tuple[str, Given], int] = {}
     for entry in discovery.entries("nets").values():
-        module = discovery.load("nets", entry.name)
-        seen = []
-        for name in (*entry.variants, entry.name):
-            options = nets.all_options(module.NET, module.VARIANTS.get(name, {}), name)
-            if len(module.EXAMPLE["shape"]) == 3 and options not in seen:
+        seen: list[dict[str, Any]] = []
+        known: list[tuple[str, Given]] = [(name, ()) for name in (*entry.variants, entry.name)]
+        for name, given in (*known, (entry.name, _told(entry.name, tensors))):
+            options = _options(name, given)
+            if len(_example(name)) == 3 and options not in seen:
                 seen.append(options)
-                difference = differ(tensors, _expected(name, module.EXAMPLE["shape"], *MARKS, tensors))
-                distances[name] = len(difference.missing) + len(difference.foreign)
+                difference = differ(tensors, _expected(name, given, _example(name), *MARKS, tensors))
+                distances[name, given] = len(difference.missing) + len(difference.foreign)
     least = min(distances.values())
-    fits = [_try(name, tensors) for name, distance in distances.items() if distance == least]
+    fits = [_try(name, tensors, given) for (name, given), distance in distances.items() if distance == least]
     return [fit for fit in fits if fit is not None]
+
+
+def _told(net: str, tensors: Mapping[str, Tensor]) -> Given:
+    """Return the options that a state dict tells of its net; none where it tells too little."""
+    told = getattr(discovery.load("nets", net).NET, "options_of", lambda state_dict: None)(tensors)
+    return tuple((told or {}).items())
+
+
+def _options(name: str, given: Given = ()) -> dict[str, Any]:
+    """Return all options of a net or variant."""
+    module = discovery.load("nets", name)
+    return nets.all_options(module.NET, {**module.VARIANTS.get(name, {}), **dict(given)}, f"net {name}")
 
 
 def _nearest(tensors: Mapping[str, Tensor]) -> Fit:
     return min(_fits(tensors), key=lambda fit: len(fit.difference))
 
 
-def _try(name: str, tensors: Mapping[str, Tensor]) -> Fit | None:
+def _try(name: str, tensors: Mapping[str, Tensor], given: Given = ()) -> Fit | None:
     """Return how a state dict goes with a net, channels and outputs read off it; None for a net without images.
 
     Channels and outputs are the numbers that change in a net's shapes when it is built for others of them.
@@ -270,15 +301,15 @@ def _try(name: str, tensors: Mapping[str, Tensor]) -> Fit | None:
     shape = _example(name)
     if len(shape) != 3:
         return None
-    plain = _expected(name, shape, *MARKS, tensors)
-    channels = _read_off(plain, _expected(name, shape, MARKS[0] + 1, MARKS[1], tensors), tensors, MARKS[0])
-    outputs = _read_off(plain, _expected(name, shape, MARKS[0], MARKS[1] + 1, tensors), tensors, MARKS[1])
-    net = _net(name, shape, channels, outputs)
-    expected = _expected(name, shape, channels, outputs, tensors)
+    plain = _expected(name, given, shape, *MARKS, tensors)
+    channels = _read_off(plain, _expected(name, given, shape, MARKS[0] + 1, MARKS[1], tensors), tensors, MARKS[0])
+    outputs = _read_off(plain, _expected(name, given, shape, MARKS[0], MARKS[1] + 1, tensors), tensors, MARKS[1])
+    net = _net(name, given, shape, channels, outputs)
+    expected = _expected(name, given, shape, channels, outputs, tensors)
     if not isinstance(net, Published):
-        return Fit(name, channels, outputs, differ(tensors, expected), shape[-1], None)
+        return Fit(name, channels, outputs, differ(tensors, expected), shape[-1], None, given)
     side, reading = net.published_side(tensors) or shape[-1], net.published_reading(tensors)
-    return Fit(name, channels, outputs, differ(net.fitted(tensors), expected), side, reading)
+    return Fit(name, channels, outputs, differ(net.fitted(tensors), expected), side, reading, given)
 
 
 def _read_off(
@@ -294,21 +325,21 @@ def _read_off(
 
 
 def _example(name: str) -> tuple[int, ...]:
-    return discovery.load("nets", name).EXAMPLE["shape"]
+    return nets.usual_shape(name)
 
 
 @lru_cache(maxsize=256)
-def _net(name: str, shape: tuple[int, ...], channels: int, outputs: int) -> nn.Module:
+def _net(name: str, given: Given, shape: tuple[int, ...], channels: int, outputs: int) -> nn.Module:
     """Return a net on the meta device: keys and shapes without numbers."""
     with torch.device("meta"):
-        return nets.build(name, (channels, *shape[1:]), outputs)
+        return nets.build(name, (channels, *shape[1:]), outputs, dict(given))
 
 
 def _expected(
-    name: str, shape: tuple[int, ...], channels: int, outputs: int, tensors: Mapping[str, Tensor]
+    name: str, given: Given, shape: tuple[int, ...], channels: int, outputs: int, tensors: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     """Return a net's tensors under the keys that a state dict has for them, on the meta device."""
-    net = _net(name, shape, channels, outputs)
+    net = _net(name, given, shape, channels, outputs)
     keys: dict[str, str] = net.published_keys(tensors) if isinstance(net, Published) else {}
     return {keys.get(key, key): tensor for key, tensor in net.state_dict().items()}
 
@@ -323,7 +354,9 @@ def _under_own_keys(net: nn.Module, tensors: Mapping[str, Tensor]) -> Mapping[st
 
 def _one_output(tensors: Mapping[str, Tensor], fit: Fit) -> dict[str, Tensor]:
     """Return the tensors of a net with one output for two classes, its logit the difference of theirs."""
-    two, one = (_expected(fit.name, _example(fit.name), fit.channels, outputs, tensors) for outputs in (2, 1))
+    two, one = (
+        _expected(fit.name, fit.given, _example(fit.name), fit.channels, outputs, tensors) for outputs in (2, 1)
+    )
     return {
         key: tensor[1:] - tensor[:1] if key in two and two[key].shape != one[key].shape else tensor
         for key, tensor in tensors.items()
@@ -345,8 +378,9 @@ def _encoding(
         value = given or (usual if len(usual) == fit.channels else (neutral,) * fit.channels)
         if len(value) != fit.channels or not all(0 <= v <= 1 for v in value) or (name == "std" and min(value) == 0):
             raise UserError(
-                f"import --{name}: found {' '.join(map(str, value))}, expected {fit.channels} numbers in [0, 1]"
-                f"{', none of them 0' * (name == 'std')}, one for each channel; type: --{name}{' 0.5' * fit.channels}"
+                f"import --{name}: found {' '.join(map(str, value))}, expected {fit.channels} "
+                f"number{'s' * (fit.channels != 1)} in [0, 1]{', none of them 0' * (name == 'std')}, one for each "
+                f"channel; type: --{name}{' 0.5' * fit.channels}"
             )
         encoding[name] = list(value)
     if known is None and not (mean and std):

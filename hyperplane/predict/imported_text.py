@@ -26,8 +26,13 @@ from hyperplane.recipe import DataRecipe, NetRecipe, Recipe, TaskRecipe
 
 HEAD = 64
 """Features of a head where nothing tells, as in all four published sizes."""
+LAST = "lm_head.weight"
+"""The last layer, whatever the other keys begin with. Of it and the embedding, where they are the same tensor, some
+files hold one."""
 NONLINEARITIES = {"gelu_new": "gelu-tanh", "gelu_pytorch_tanh": "gelu-tanh", "gelu": "gelu", "relu": "relu"}
 """What the published configurations call ours."""
+COMPUTES = {"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False, "layer_norm_epsilon": 1e-5}
+"""What else a configuration may say, and weights do not show, as GPT-2 has it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,8 @@ class Text:
 
 def is_text(tensors: Mapping[str, Tensor]) -> bool:
     """Say whether a state dict is that of a language model in GPT-2's layout."""
-    return {"wte.weight", "wpe.weight"} <= {key.removeprefix("transformer.") for key in tensors}
+    held = {key.removeprefix("transformer.") for key in tensors}
+    return "wpe.weight" in held and bool({"wte.weight", LAST} & held)
 
 
 def look(path: Path, found: Foreign, net: str | None) -> Text:
@@ -54,15 +60,19 @@ def look(path: Path, found: Foreign, net: str | None) -> Text:
     the net of that name, or any.
     """
     tensors, notes = dict(found.tensors), []
-    prefix = "transformer." if "transformer.wte.weight" in tensors else ""
+    prefix = "transformer." if "transformer.wpe.weight" in tensors else ""
+    if f"{prefix}wte.weight" not in tensors:
+        notes.append(f"The embedding is its last layer, {LAST}, which was kept of the two.")
+        tensors[f"{prefix}wte.weight"] = tensors[LAST]
     known, read = vocabulary.published(path.parent)
     numbers = {int(m[1]) for key in tensors if (m := re.match(rf"{re.escape(prefix)}h\.(\d+)\.", key))}
     embeddings = [tensors[f"{prefix}{name}.weight"] for name in ("wte", "wpe")]
     if not numbers or any(one.ndim != 2 or not one.numel() for one in embeddings):
         shapes = " and ".join(str(tuple(one.shape)) for one in embeddings)
         raise UserError(
-            f"{path}: has wte.weight and wpe.weight of shapes {shapes} and {len(numbers)} layers, expected two "
-            "matrices and 1 layer or more; copy it again from where it came"
+            f"{path}: has wte.weight and wpe.weight of shapes {shapes} and {len(numbers)} "
+            f"layer{'s' * (len(numbers) != 1)}, expected two matrices and 1 layer or more; copy it again from "
+            "where it came"
         )
     (tokens, width), context = embeddings[0].shape, len(embeddings[1])
     if tokens < len(known):
@@ -72,15 +82,18 @@ def look(path: Path, found: Foreign, net: str | None) -> Text:
         )
     if tokens > len(known):
         notes.append(f"Of {tokens:,} rows of the embedding {len(known):,} stand for tokens, and were kept.")
-        for key in (f"{prefix}wte.weight", "lm_head.weight"):
+        for key in (f"{prefix}wte.weight", LAST):
             if key in tensors:
                 tensors[key] = tensors[key][: len(known)]
     options = _options(path, len(numbers), width, notes)
+    if not gpt.tied(tensors, prefix):
+        options = {**options, "tied": False}
+        notes.append("Its last layer is not the embedding again, but one of its own.")
     variants = {name: nets.all_options(GPT, given, name) for name, given in gpt.VARIANTS.items()}
     own = nets.all_options(GPT, options, f"net {path}")
     name = next((name for name, variant in variants.items() if variant == own), "gpt")
     if net not in (None, name):
-        told = f"the net of its {len(numbers)} layers of {width} features is {name}"
+        told = f"the net of its {len(numbers)} layer{'s' * (len(numbers) != 1)} of {width} features is {name}"
         raise UserError(f"{path}: does not fit {net}: {told}; type: --net {name}, or leave it out")
     with torch.device("meta"):
         made = nets.build("gpt", (context,), len(known), options)
@@ -126,6 +139,12 @@ def _options(path: Path, layers: int, width: int, notes: list[str]) -> dict[str,
             raise UserError(
                 f"{place}: is no configuration of GPT-2 ({error!r}); copy it again, or take it away"
             ) from error
+        for name, expected in COMPUTES.items():
+            if config.get(name, expected) != expected:
+                raise UserError(
+                    f"{place}: has {name} {json.dumps(config[name])}, expected {json.dumps(expected)}, by which GPT-2 "
+                    "computes and nothing else is read here; name other weights"
+                )
         return {"layers": layers, "width": width, "heads": heads, "nonlinearity": nonlinearity}
     sizes = {(given["layers"], given["width"]): given for given in gpt.VARIANTS.values() if "layers" in given}
     if (layers, width) in sizes:

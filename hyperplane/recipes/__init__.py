@@ -77,9 +77,9 @@ def start(
     """Return the recipe to start from: `given`, or the one for these data and this net, with data, net and so on set.
 
     Another net, task or optimizer than the recipe's has options of its own, so the recipe's are dropped. `weights` is a
-    run folder that the net begins with: its net is taken where none is named, and the learning rates that the recipe
-    has for nets from scratch become a tenth, unless all but the head is `frozen`. Raises UserError where it is no
-    finished run.
+    run folder that the net begins with: its net is taken where none is named and its context in place of that of a
+    recipe from scratch, whose learning rates become a tenth, unless all but the head is `frozen`. Raises UserError
+    where it is no finished run.
     """
     found, begun = given or find(source or "", net, task), None
     if weights is not None:
@@ -106,8 +106,22 @@ def start(
 
         if from_scratch:
             found = replace(found, optimizer=fine_tuning.slowed(found.optimizer, begun))
+        if from_scratch or "context" not in found.data.options:
+            found = replace(found, data=_windowed(found.data, begun))
         found = replace(found, net=begun)
     return found
+
+
+def _windowed(recipe: DataRecipe, begun: NetRecipe) -> DataRecipe:
+    """Return the recipe of data with the context of the run that a net begins with, if both are of text."""
+    from hyperplane import data
+    from hyperplane.runs.folder import RunFolder
+
+    assert begun.start is not None, "the caller read it"
+    try:
+        return data.windowed(recipe, RunFolder(begun.start).read_description())
+    except UserError:
+        return recipe  # what is wrong with it is said when it is opened
 
 
 def _is_for(recipe: Recipe, task: str | None) -> bool:

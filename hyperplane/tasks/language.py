@@ -28,7 +28,8 @@ ALTERNATIVES = 5
 def fits(description: Description) -> Sniff:
     """Return how well the task suits the data, and why."""
     if description.target != "target_BT":
-        return Sniff(0.0, f"the samples are no text, but {description.kind} with {description.target}")
+        held = "prompts with answers" if description.kind == "text" else f"{description.kind} samples"
+        return Sniff(0.0, f"they are no running text, but {held}")
     return Sniff(1.0, "the target is the next token of a text")
 
 

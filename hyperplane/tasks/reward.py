@@ -49,7 +49,8 @@ class Reward(Answers):
         super().__init__(description)
         if answers < 2:
             raise UserError(
-                f"task reward: found {answers} answers, expected 2 or more to compare; type: --task.answers 16"
+                f"task reward: found {answers} answer{'s' * (answers != 1)}, expected 2 or more to compare; "
+                "type: --task.answers 16"
             )
         self.answers, self.reward = answers, reward
         self.score: rewards.Reward | None = None if reward else self._checked

@@ -248,7 +248,7 @@ def test_nets_of_the_same_tensors_must_be_told_apart(here: Path, hyperplane: Com
         (["--classes", "names.txt"], ("names.txt", "3 names", "10 classes")),
         (["--classes", "nothing.txt"], ("nothing.txt", "No such file")),
         (["--classes", "one.png"], ("one.png", "no text")),
-        (["--mean", "0.5", "0.5"], ("--mean", "0.5 0.5", "1 numbers in [0, 1]")),
+        (["--mean", "0.5", "0.5"], ("--mean", "0.5 0.5", "1 number in [0, 1]")),
         (["--std", "0"], ("--std", "none of them 0")),
         (["--std", "nan"], ("--std", "nan")),
         (["--size", "0"], ("lenet-1989", "0")),

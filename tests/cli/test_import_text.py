@@ -90,6 +90,33 @@ def test_rows_that_stand_for_no_token_are_left_out(here, known, hyperplane: Comm
     assert package.load("run").net.wte.weight.shape == (len(known), 128)  # pyright: ignore[reportAttributeAccessIssue]
 
 
+@pytest.mark.parametrize("prefix", ["transformer.", ""])
+@pytest.mark.parametrize("head", ["tied", "absent", "alone", "of its own"])
+def test_every_layout_of_the_hub_says_what_the_net_says(prefix, head, here, known, hyperplane: Command):
+    held = safetensors.torch.load_file(here / "model.safetensors")
+    own = torch.randn(len(known), 128, generator=torch.Generator().manual_seed(1))
+    last = {"tied": held["lm_head.weight"], "of its own": own}
+    held = {key.replace("transformer.", prefix): t for key, t in held.items() if key != "lm_head.weight"}
+    held |= {"lm_head.weight": last[head]} if head in last else {}
+    if head == "alone":  # as safetensors' save_model writes what is tied
+        held["lm_head.weight"] = held.pop(f"{prefix}wte.weight")
+    order = torch.ones(1, 1, 16, 16, dtype=torch.uint8).tril()
+    held |= {f"{prefix}h.{n}.attn.bias": order.clone() for n in (0, 1)}
+    held |= {f"{prefix}h.{n}.attn.masked_bias": torch.tensor(-1e4) for n in (0, 1)}
+    safetensors.torch.save_file(held, here / "hub.safetensors")
+    assert hyperplane("import", "hub.safetensors", "--out", "run").status == 0
+    run = package.load("run")
+    with seeded(0, "weights"):
+        net: Any = nets.build("gpt", (16,), len(known), OPTIONS).eval()
+    token_BT = torch.arange(12)[None]
+    with torch.no_grad():
+        seen_BTD = net.features(token_BT)
+        expected = seen_BTD @ own.T if head == "of its own" else net(token_BT)
+        torch.testing.assert_close(run.net(token_BT), expected)
+    assert run.recipe.net.options["tied"] is (head != "of its own")
+    assert any("not the embedding again" in note for note in run.trained.description.notes) is (head == "of its own")
+
+
 def _without_vocabulary(here: Path) -> None:
     (here / "merges.txt").unlink()
 
@@ -142,6 +169,16 @@ def _layer_lost(here: Path) -> None:
         (_writes("tokenizer.json", "[" * 100_000), [], "tokenizer.json: no vocabulary that is read here"),
         (_writes("config.json", "[" * 100_000), [], "config.json: is no configuration of GPT-2"),
         (_writes("config.json", '{"n_head": 5}'), [], "config.json: is no configuration of GPT-2"),
+        (
+            _writes("config.json", '{"n_head": 2, "scale_attn_by_inverse_layer_idx": true}'),
+            [],
+            "has scale_attn_by_inverse_layer_idx true, expected false",
+        ),
+        (
+            _writes("config.json", '{"n_head": 2, "layer_norm_epsilon": 1e-6}'),
+            [],
+            "has layer_norm_epsilon 1e-06, expected 1e-05",
+        ),
         (_of_other_shapes, [], "expected two matrices and 1 layer or more"),
         (_another_configuration, [], "config.json: is no configuration of GPT-2"),
         (_layer_lost, [], "lacks 1 tensor (transformer.h.1.mlp.c_fc.weight)"),

@@ -127,6 +127,18 @@ def test_it_is_read_as_the_net_to_begin_with_reads(tmp_path):
     assert read.description.encoding["characters"] == like.encoding["characters"]
     with pytest.raises(UserError, match=r"12 tokens \('.*'\), too many for a context of 8"):
         source.read_as(data.open(DataRecipe(source=str(book), format="text", options={"context": 8})).description)
+    with pytest.raises(UserError, match=r"addition: holds prompts with answers, but .* running text; name a text file"):
+        source.encoded_as(like)
+    with pytest.raises(
+        UserError, match=r"book.txt: holds text, but .* prompts with answers; name a file of JSON lines"
+    ):
+        data.open(DataRecipe(source=str(book), format="text")).encoded_as(source.description)
+    choices = opened(
+        written(tmp_path / "a.jsonl", [{"prompt": f"{k}", "chosen": "1", "rejected": "2"} for k in range(30)])
+    )
+    with pytest.raises(UserError, match=r"addition: has one answer to each prompt.*choices between two; name a file"):
+        source.encoded_as(choices.description)
+    assert choices.encoded_as(choices.description).description.splits == choices.description.splits
     book.write_text("no digits here\n" * 30)
     with pytest.raises(UserError, match=r"addition, .*: holds"):
         source.read_as(data.open(DataRecipe(source=str(book), format="text", options={"context": 20})).description)
@@ -161,7 +173,7 @@ def test_a_bad_line_is_named(rows, says, tmp_path):
 def test_bad_lines_are_left_out_where_asked(tmp_path):
     recipe = written(tmp_path / "a.jsonl", [*LINES, "oh"])
     source = opened(DataRecipe(source=recipe.source, skip_bad=True))
-    assert sum(source.description.splits.values()) == 60 and "1 bad lines" in source.description.notes[-1]
+    assert sum(source.description.splits.values()) == 60 and "1 bad line was left out" in source.description.notes[-1]
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_a_character_that_the_net_has_not_seen_is_named(book):
         (b"abc\0def" * 50, "NUL bytes, so it is no text but a binary file"),
         (b"line\n\xff\xfe" * 50, r"not UTF-8 text \(byte 0xff in line 2\)"),
         (b"short text", "1 token in its validation part, too few for a context of 8"),
-        (b"a text of two dozen letter" * 2, r"6 tokens in its validation part.*type: --data.context 5"),
+        (b"a text of two dozen letter" * 2, r"6 tokens in its validation part.*train with --data.context 5"),
     ],
 )
 def test_bad_files_are_named(tmp_path, content, told):
@@ -179,3 +179,14 @@ def test_tiny_shakespeare_is_the_one_that_is_known(shared_data):
     assert source.description.hashes["input.txt"] == data.files.sha256(shared_data / "tiny-shakespeare" / "input.txt")
     lengths = {part: len(token_N) for part, token_N in source.tokens.items()}
     assert lengths == {"train": 1_003_854, "validation": 111_540} and len(source.vocabulary) == 65
+
+
+@pytest.mark.parametrize("kind", ["byte", "bpe"])
+def test_what_is_no_character_of_unicode_is_named(kind: Any) -> None:
+    if kind == "bpe":
+        pytest.importorskip("tokenizers")
+    known = vocabulary.choose(kind, "to be or not", "to be or not", 260)
+    with pytest.raises(
+        UserError, match=r"prompt: holds '\\ud800' at character 4, which is none of Unicode; leave it out"
+    ):
+        known.encode_of("prompt", "to \ud800")

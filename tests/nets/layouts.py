@@ -121,10 +121,10 @@ def googlenet(*, heads: bool) -> list[Entry]:
     return [*found, *_affine("fc", (1000, 1024))]
 
 
-def vit(size: str, patch: int, *, torchvision: bool) -> list[Entry]:
-    """Return the layout of a ViT for images of 224 × 224, under timm's names or torchvision's."""
+def vit(size: str, patch: int, *, torchvision: bool, side: int = 224) -> list[Entry]:
+    """Return the layout of a ViT for square images, under timm's names or torchvision's."""
     width, layers, _ = VIT[size]
-    token, position = (1, 1, width), (1, 1 + (224 // patch) ** 2, width)
+    token, position = (1, 1, width), (1, 1 + (side // patch) ** 2, width)
     patches = (width, 3, patch, patch)
     inside = ("ln_1", "self_attention.in_proj_", "self_attention.out_proj", "ln_2", "mlp.0", "mlp.3")
     if torchvision:
@@ -156,9 +156,10 @@ def published() -> Iterator[tuple[str, list[Entry]]]:
     for depth in (8, 20, 32, 44, 56, 110):
         yield f"resnet{depth}", resnet_cifar(depth)
         yield f"plain{depth}", resnet_cifar(depth)
-    for size, patches in {"tiny": (16,), "small": (8, 16, 32), "base": (8, 16, 32), "large": (16, 32)}.items():
+    for size, patches in {"tiny": (16,), "small": (8, 16, 32), "base": (8, 16, 32), "large": (14, 16, 32)}.items():
         for patch in patches:
-            yield f"vit_{size}_patch{patch}_224", vit(size, patch, torchvision=False)
+            for side in (224, 384) if patch in (16, 32) else (224,):
+                yield f"vit_{size}_patch{patch}_{side}", vit(size, patch, torchvision=False, side=side)
     yield "vit_huge_patch14_224", vit("huge", 14, torchvision=False)
 
 

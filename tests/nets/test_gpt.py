@@ -13,6 +13,7 @@ import torch
 from hyperplane import nets
 from hyperplane.engine.chance import seeded
 from hyperplane.errors import UserError
+from hyperplane.nets import gpt as gpt_net
 from tests.nets import published
 
 COUNTS = {"gpt2": 124_439_808, "gpt2-medium": 354_823_168, "gpt2-large": 774_030_080, "gpt2-xl": 1_557_611_200}
@@ -103,6 +104,48 @@ def test_published_keys_are_taken_and_what_is_wrong_is_named(prefix):
         other.load_published({**state, "extra": torch.zeros(1)})
 
 
+def test_a_last_layer_that_is_not_the_embedding_is_not_taken_for_it():
+    state = _as_published(gpt())
+    with pytest.raises(UserError, match=r"lm_head.weight that is not transformer.wte.weight again.*tied=False"):
+        gpt().load_published({**state, "lm_head.weight": torch.ones(7, 16)})
+    untied = gpt(tied=False)
+    untied.load_published({**state, "lm_head.weight": torch.ones(7, 16)})
+    assert torch.equal(untied.head.weight, torch.ones(7, 16))
+
+
+def test_a_net_of_less_context_takes_the_first_of_the_places():
+    one, shorter = gpt(), gpt(context=5)
+    shorter.load_published(_as_published(one))
+    token_BT = torch.randint(0, 7, (2, 5))
+    assert torch.equal(shorter(token_BT), one(token_BT))
+    with pytest.raises(UserError, match=r"transformer.wpe.weight \(8, 16\) for \(9, 16\)"):
+        gpt(context=9).load_published(_as_published(one))
+
+
+@pytest.mark.parametrize("prefix", ["", "transformer."])
+@pytest.mark.parametrize("name", list(COUNTS))
+def test_every_published_size_is_taken_as_it_is_published(name, prefix):
+    layers, width = gpt_net.VARIANTS[name]["layers"], gpt_net.VARIANTS[name]["width"]
+    parts = {"ln_1.weight": (width,), "ln_1.bias": (width,), "ln_2.weight": (width,), "ln_2.bias": (width,)}
+    for part, (wide, out) in {
+        "attn.c_attn": (1, 3),
+        "attn.c_proj": (1, 1),
+        "mlp.c_fc": (1, 4),
+        "mlp.c_proj": (4, 1),
+    }.items():
+        parts |= {f"{part}.weight": (wide * width, out * width), f"{part}.bias": (out * width,)}
+    shapes = {"wte.weight": (50257, width), "wpe.weight": (1024, width), "ln_f.weight": (width,), "ln_f.bias": (width,)}
+    shapes |= {f"h.{n}.{part}": shape for n in range(layers) for part, shape in parts.items()}
+    shapes |= {f"h.{n}.attn.bias": (1, 1, 1024, 1024) for n in range(layers)}
+    with torch.device("meta"):
+        net: Any = nets.build(name, (1024,), 50257)
+        state = {prefix + key: torch.empty(shape) for key, shape in shapes.items()}
+    state |= {"lm_head.weight": state["transformer.wte.weight"]} if prefix else {}
+    taken = net.of_published(state)
+    assert {k: t.shape for k, t in taken.items()} == {k: t.shape for k, t in net.state_dict().items()}
+    assert net.heads * 64 == width
+
+
 @pytest.mark.parametrize("ngrams", [1, 3])
 @pytest.mark.parametrize("name", ["gpt", "gpt-modern"])
 @pytest.mark.parametrize("norm", ["pre", "post"])
@@ -151,7 +194,12 @@ def test_the_modern_form_starts_as_its_embedding_and_keeps_its_logits_bounded():
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"width": 10, "heads": 4}, "width of 10 and 4 heads"),
+        ({"width": 10, "heads": 4}, "width 10 and heads 4.*--net.width 8 --net.heads 4"),
+        ({"width": -8}, "width -8 and heads 2.*--net.width 2 --net.heads 2"),
+        ({"heads": 0}, "heads 0.*--net.width 16 --net.heads 1"),
+        ({"ngrams": 0}, "ngrams 0 and rows 8191"),
+        ({"ngrams": 2, "rows": 0}, "ngrams 2 and rows 0"),
+        ({"soft_cap": float("nan")}, "soft cap of nan"),
         ({"width": 6, "heads": 2, "positions": "rotary"}, "heads of 3 features"),
         ({"layers": 0}, "0 layers"),
         ({"soft_cap": -1.0}, "soft cap of -1"),

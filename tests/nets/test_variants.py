@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+import hyperplane
 from hyperplane import discovery, nets
+from hyperplane.errors import UserError
 from hyperplane.nets.vit import ViT
+from hyperplane.predict import imported
 from tests.nets import layouts, published, references
 
 LAYOUTS = dict(layouts.published())
@@ -18,9 +23,9 @@ NOT_PUBLISHED = {
 """Variants of ours, of which there is no file to fit."""
 
 
-def on_meta(name: str, shape: tuple[int, ...] = (3, 224, 224), **options: Any) -> torch.nn.Module:
+def on_meta(name: str, **options: Any) -> torch.nn.Module:
     with torch.device("meta"):
-        return nets.build(name, shape, 1000, options)
+        return nets.build(name, (3, 384, 384) if name.endswith("_384") else (3, 224, 224), 1000, options)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -49,11 +54,87 @@ def test_torchvisions_transformers_are_read_under_their_names(name: str, size: s
     assert heads == {layouts.VIT[size][2]}
 
 
+@pytest.mark.parametrize("torchvision", [False, True])
+@pytest.mark.parametrize(
+    ("size", "patch", "side", "name"),
+    [
+        ("tiny", 16, 384, "vit_tiny_patch16_384"),
+        ("tiny", 14, 224, "vit"),
+        ("small", 32, 224, "vit_small_patch32_224"),
+        ("base", 14, 518, "vit"),
+        ("base", 16, 384, "vit_base_patch16_384"),
+        ("base", 32, 512, "vit_base_patch32_224"),
+        ("large", 14, 336, "vit_large_patch14_224"),
+        ("huge", 14, 518, "vit_huge_patch14_224"),
+    ],
+)  # fmt: skip
+def test_a_file_of_any_of_the_papers_sizes_tells_what_net_it_is(
+    size: str, patch: int, side: int, name: str, torchvision: bool
+) -> None:
+    layout = layouts.vit(size, patch, torchvision=torchvision, side=side)
+    fit = imported._fit(Path("x.pth"), {key: torch.empty(shape, device="meta") for key, shape in layout}, None, None)
+    width, layers, heads = layouts.VIT[size]
+    held = {key: fit.options[key] for key in ("width", "depth", "heads", "patch", "pool")}
+    assert held == {"width": width, "depth": layers, "heads": heads, "patch": patch, "pool": "class"}
+    assert (fit.name, fit.side, fit.channels, fit.outputs) == (name, side, 3, 1000)
+
+
+UNLIKE: dict[str, tuple[Callable[[dict[str, torch.Tensor]], object], str]] = {
+    "registers": (lambda held: held.update(reg_token=empty(1, 4, 192)), r"1 tensor \(reg_token\) that the net has not"),
+    "no bias of queries": (
+        lambda held: [held.pop(f"blocks.{n}.attn.qkv.bias") for n in range(12)],
+        r"lacks 12 tensors \(blocks.0.attn.qkv.bias, ",
+    ),
+    "layers scaled": (lambda held: held.update({"blocks.0.ls1.gamma": empty(192)}), r"blocks.0.ls1.gamma"),
+    "a norm behind the mean": (
+        lambda held: held.update({"fc_norm.weight": held.pop("norm.weight")}),
+        r"fc_norm.weight",
+    ),
+    "a teacher's token": (lambda held: held.update(dist_token=empty(1, 1, 192)), r"dist_token"),
+    "no place for the class token": (
+        lambda held: held.update(pos_embed=empty(1, 196, 192)),
+        r"pos_embed \(1, 196, 192\) for \(1, 197, 192\)",
+    ),
+    "images that are not square": (
+        lambda held: held.update(pos_embed=empty(1, 169, 192)),
+        r"pos_embed \(1, 169, 192\) for \(1, 197, 192\)",
+    ),
+    "patches that are not square": (
+        lambda held: held.update({"patch_embed.proj.weight": empty(192, 3, 16, 8)}),
+        r"patch_embed.proj.weight \(192, 3, 16, 8\)",
+    ),
+    "no head": (
+        lambda held: [held.pop("head.weight"), held.pop("head.bias")],
+        r"lacks 2 tensors \(head.weight, head.bias",
+    ),
+}
+"""What else timm's files may hold, which would be computed otherwise."""
+
+
+def empty(*shape: int) -> torch.Tensor:
+    return torch.empty(shape, device="meta")
+
+
+@pytest.mark.parametrize("what", UNLIKE)
+def test_a_transformer_of_another_kind_is_refused_by_what_it_holds(what: str) -> None:
+    held = {key: empty(*shape) for key, shape in layouts.vit("tiny", 16, torchvision=False)}
+    change, told = UNLIKE[what]
+    change(held)
+    with pytest.raises(UserError, match=rf"^x.pth: fits no net; the nearest is vit_tiny_patch16_224.*{told}"):
+        imported._fit(Path("x.pth"), held, None, None)
+
+
 def test_no_published_variant_is_forgotten() -> None:
     files = {"alexnet", "googlenet", "resnet", "resnet-cifar", "vgg", "vit"}
     known = {v for name, entry in discovery.entries("nets").items() if name in files for v in entry.variants}
-    torchvision = {"vit_b_16", "vit_b_32", "vit_l_16", "vit_l_32", "vit_h_14"}
+    torchvision = {"vit_ti_16", "vit_s_16", "vit_b_16", "vit_b_32", "vit_l_16", "vit_l_32", "vit_h_14"}
     assert known == LAYOUTS.keys() - {"alexnet", "googlenet"} | torchvision | NOT_PUBLISHED
+
+
+def test_a_net_that_is_named_is_for_images_of_the_size_in_its_name() -> None:
+    with torch.device("meta"):
+        grids = {name: hyperplane.net(name).grid for name in ("vit_base_patch32_384", "vit_base_patch32_224")}  # pyright: ignore
+    assert grids == {"vit_base_patch32_384": (12, 12), "vit_base_patch32_224": (7, 7)}
 
 
 SIZES = [(224, 224), (256, 256), (320, 288), (231, 289)]

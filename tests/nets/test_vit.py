@@ -147,6 +147,25 @@ def test_muon_moves_maps_and_leaves_tokens_and_positions_to_adamw() -> None:
     assert {"patch_embed.proj.weight", "blocks.1.mlp.fc2.weight"} <= {names[id(p)] for p in hidden}
 
 
+def test_larger_images_of_timms_are_read_whole() -> None:
+    for side, middle in ((16, 0.9), (224, 0.9), (384, 1.0)):
+        net = small((3, side, side), patch=16)
+        reading = net.published_reading(net.state_dict())
+        assert reading is not None and reading.middle == middle and reading.mean == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize("pool", ["class", "mean"])
+def test_a_checkpoint_of_a_size_that_has_no_name_becomes_a_run(pool: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = nets.build("vit", (3, 42, 42), 3, {"depth": 12, "patch": 14, "pool": pool}).eval()
+    (tmp_path / "net.safetensors").write_bytes(safetensors.torch.save(net.state_dict()))
+    made = hyperplane.import_weights(tmp_path / "net.safetensors", out=tmp_path / "run")
+    run = hyperplane.load(made.path)
+    assert made.net == "vit" and run.recipe.net.options["patch"] == 14 and run.recipe.net.options["pool"] == pool
+    image = torch.randn(1, 3, 42, 42)
+    assert torch.equal(run.net(image), net(image))
+
+
 @pytest.mark.parametrize("layout", ["timm", "torchvision"])
 def test_a_checkpoint_of_larger_images_becomes_a_run(layout: str, tmp_path: Path) -> None:
     torch.manual_seed(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,15 @@ from hyperplane import nets
 from hyperplane.cli import main
 from hyperplane.data.blocks import vocabulary
 from hyperplane.engine.chance import seeded
+from hyperplane.engine.model import Model
 from hyperplane.errors import UserError
-from hyperplane.predict.generate import _Writer, generate, stream
+from hyperplane.predict.generate import _Writer, generate, notes, stream
 from hyperplane.predict.sampling import Sampling, picker
 from hyperplane.tasks.blocks.writing import follow
+from hyperplane.tasks.language import Language
 
 VERSE = "Shall I compare thee to a summer's day?\nThou art more lovely and more temperate:\n" * 12
-PROMPTS = ["Thou", "Shall I com", "m", "", "Thou art more lovely and"]
+PROMPTS = ["Thou", "Shall I com", "m", "", "Thou art more lo", "Thou art more lovely and"]
 
 
 def net(name: str, ngrams: int, context: int = 16) -> Any:
@@ -116,6 +119,15 @@ def test_a_stop_that_only_begins_is_given_back():
     assert writer.text == "aab"
     writer.release()
     assert writer.text == "aabab"
+
+
+def test_an_empty_prompt_is_told_as_what_it_is_read_as(run):
+    (told,) = notes(run.trained, ["Thou", ""])
+    assert told == "An empty prompt goes on as after a line end."
+    characters = {"vocabulary": "character", "characters": " ab"}
+    task: Any = Language(dataclasses.replace(run.trained.description, encoding=characters))
+    flat = dataclasses.replace(run.trained, model=Model(run.net, task))
+    assert notes(flat, [""]) == ["An empty prompt goes on as after '␣'."]
 
 
 def test_drawing_is_from_the_likeliest():

@@ -100,7 +100,8 @@ class TrainingScreen:
         self._fill()  # a solver stops before its most iterations
         self.stop()
         assert self.metric is not None
-        self.console.print(metrics_table(event.metrics, event.kinds, f"{event.samples:,} {event.split} samples"))
+        judged = f"{event.samples:,} {event.split} sample{'s' * (event.samples != 1)}"
+        self.console.print(metrics_table(event.metrics, event.kinds, judged))
         self.console.print(f"trained in {event.seconds:.1f} s")
         for number, sentence in enumerate(event.outcome.sentences() if event.outcome is not None else ()):
             self.console.print(f"{'ended' if number == 0 else '':10}{sentence}")

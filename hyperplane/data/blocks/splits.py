@@ -44,7 +44,7 @@ def split(recipe: DataRecipe, count: int, label_N: np.ndarray | None, where: str
             kinds = "" if label_N is None else f" in {len(groups)} {'class' if len(groups) == 1 else 'classes'}"
             raise Refusal(
                 where,
-                f"has {count} samples{kinds}, too few for a {part} split of {share:g}",
+                f"has {count} sample{'s' * (count != 1)}{kinds}, too few for a {part} split of {share:g}",
                 f"add samples, or type --data.{part} 0",
             )
     return splits

@@ -43,6 +43,11 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.piece_K)
 
+    @property
+    def told(self) -> str:
+        """Return what it is, in a clause for people."""
+        return f"{self.kind} vocabulary of {len(self):,} token{'s' * (len(self) != 1)}"
+
     def encode_of(self, where: str, text: str) -> np.ndarray:
         """Return the tokens of a text, int64 (N,); raises UserError with `where` for a character that has none."""
         try:
@@ -174,9 +179,19 @@ def _points(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
+def _encoded(text: str, errors: Literal["strict", "surrogateescape"]) -> bytes:
+    """Return a text in UTF-8; raises UserError for a part of it that has no such form."""
+    try:
+        return text.encode("utf-8", errors)
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"holds {text[error.start]!a} at character {error.start + 1:,}, which is none of Unicode; leave it out"
+        ) from error
+
+
 def _of_bytes() -> Vocabulary:
     def encode(text: str) -> np.ndarray:
-        return np.frombuffer(text.encode("utf-8", "surrogateescape"), np.uint8).astype(np.int64)
+        return np.frombuffer(_encoded(text, "surrogateescape"), np.uint8).astype(np.int64)
 
     return Vocabulary("byte", tuple(bytes([byte]) for byte in range(256)), encode, {"vocabulary": "byte"})
 
@@ -195,6 +210,7 @@ def _of_pieces(tokenizer: dict[str, Any]) -> Vocabulary:
         return _library().Tokenizer.from_str(json.dumps(tokenizer))
 
     def encode(text: str) -> np.ndarray:
+        _encoded(text, "strict")  # the library would say that it is no text
         return np.array(made().encode(text, add_special_tokens=False).ids, np.int64)
 
     return Vocabulary("bpe", pieces, encode, {"vocabulary": "bpe", "tokenizer": tokenizer})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -99,6 +100,11 @@ class Published(nn.Module):
     def published_keys(self, state_dict: Mapping[str, Tensor]) -> dict[str, str]:
         """Return, by the net's own keys, those that a state dict of this layout has: the same, or others for some."""
         return {key: key for key in self.state_dict()}
+
+    @staticmethod
+    def options_of(state_dict: Mapping[str, Tensor]) -> dict[str, Any] | None:
+        """Return the options that a state dict of this layout tells of its net; None where it tells too little."""
+        return None
 
     def fitted(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Return a state dict, under its own keys, with what depends on the images' size brought to this net's."""

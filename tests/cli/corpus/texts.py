@@ -70,6 +70,12 @@ TEXTS = [
         "train book.txt --name new --net.width 12 --net.heads 4",
         ("heads of 3 features", "--net.width"),
     ),
+    Case("no tokens in a row", "train book.txt --name new --net.ngrams 0", ("ngrams 0", "1 or more", "--net.ngrams 3")),
+    Case("tables without rows", "train book.txt --name new --net.ngrams 2 --net.rows 0", ("rows 0", "--net.rows 8191")),
+    Case(
+        "a cap that is no number", "train book.txt --name new --net.soft-cap nan", ("cap of nan", "--net.soft-cap 15")
+    ),
+    Case("a cap without end", "train book.txt --name new --net.soft-cap inf", ("cap of inf", "--net.soft-cap 15")),
     Case("a form of the layer that is none", "train book.txt --name new --net.norm middle", ("'middle'", "pre")),
     Case(
         "a character never seen in training, to go on with",
@@ -83,6 +89,29 @@ TEXTS = [
         ("short.txt", "too few", "longer text"),
         write("short.txt", "Thou art\n"),
     ),
+    Case(
+        "a text too short for the context that is asked for",
+        f"train short.txt {START} --data.context 9 --data.validation 0",
+        ("short.txt", "9 tokens", "too few for a context of 9", "--data.context 8"),
+        write("short.txt", "Thou art\n"),
+    ),
+    Case(
+        "a text too short to judge a net by",
+        "evaluate runs/book --data short.txt",
+        ("short.txt", "9 tokens", "too few for a context of 16", "name a longer text"),
+        write("short.txt", "Thou art\n"),
+    ),
+    Case(
+        "another vocabulary than that of the net to begin with",
+        f"train book.txt {START} --data.vocabulary byte",
+        ("data.options.vocabulary", "found byte", "character vocabulary of runs/book", "leave --data.vocabulary out"),
+    ),
+    Case(
+        "pieces for a net of characters to begin with",
+        f"train book.txt {START} --data.pieces 500",
+        ("data.options.pieces", "found 500", "character vocabulary of runs/book", "leave --data.pieces out"),
+    ),
+    Case("no context to go on with", f"train book.txt {START} --data.context 0", ("data.options.context", "found 0")),
     Case("pictures for a language model to go on with", f"train pets {START}", ("pets", "text")),
     Case("a text for a net of pictures to go on with", "train book.txt --from runs/pets --name new", ("text",)),
     Case("other data of unknown characters", "evaluate runs/book --data new.txt", ("'é'",), write("new.txt", "é" * 99)),
@@ -136,7 +165,31 @@ PROMPTS = [
         ("bad.jsonl, line 1", "as chosen and as rejected"),
         write("bad.jsonl", lines({"prompt": "a", "chosen": "b", "rejected": "b"})),
     ),
+    Case(
+        "a file of one prompt",
+        "train one.jsonl",
+        ("one.jsonl", "has 1 sample, too few", "--data.validation 0"),
+        write("one.jsonl", lines(ASKED[0])),
+    ),
     Case("an empty file of prompts", "train bad.jsonl", ("bad.jsonl", "empty"), write("bad.jsonl", "")),
+    Case(
+        "half a character in a prompt",
+        "train bad.jsonl",
+        ("bad.jsonl, line 1", "half of a character", "under prompt"),
+        write("bad.jsonl", '{"prompt": "a\\ud800", "answer": "b"}\n'),
+    ),
+    Case(
+        "prompts to judge a net of running text by",
+        "evaluate runs/book --data good.jsonl",
+        ("good.jsonl: holds prompts with answers", "trained on running text", "name a text file"),
+        GOOD,
+    ),
+    Case(
+        "prompts for the task of running text",
+        "train good.jsonl --task language",
+        ("prompts with answers", "--task answer"),
+        GOOD,
+    ),
     Case("choices, and no net to begin with", "train choices.jsonl", ("preference", "--from RUN"), CHOICES),
     Case("rewards, and no net to begin with", "train good.jsonl --task reward", ("reward", "--from RUN"), GOOD),
     Case(
@@ -166,7 +219,7 @@ PROMPTS = [
     Case(
         "one answer to compare with itself",
         f"train good.jsonl {START} --task reward --task.answers 1",
-        ("found 1 answers", "--task.answers 16"),
+        ("found 1 answer,", "--task.answers 16"),
         GOOD,
     ),
     Case(

@@ -120,6 +120,9 @@ TRAINING = [
         "train digits --name d --net compact --net.widths 8 --net.pools 2",
         ("compact", "pools 2", "--net.widths 64 256 256"),
     ),
+    Case(
+        "a run that is there, with an option of its net", "train pets --net.dropout 0.1", ("runs/pets:", "--overwrite")
+    ),
     Case("an option without its value", "train digits --epochs", ("--epochs", "no value")),
     Case("one thing too many", "train digits mnist", ("'mnist'",)),
     Case("no device of that kind", "train digits --device tpu", ("--device", "'tpu'")),

@@ -60,6 +60,11 @@ VERBS = [
     Case("nothing to import", "import", ("state dict's file",)),
     Case("weights that are none", "import one.png", ("one.png", "neither safetensors nor")),
     Case("weights that are not there", "import nothing.pth", ("nothing.pth", "No such file")),
+    Case(
+        "weights of a net that are published nowhere known",
+        "import vit_base_patch16_384",
+        ("vit_base_patch16_384: there is no such file", "no address", "name a file"),
+    ),
     Case("a trap for weights", "import bad.pth", ("bad.pth", "neither safetensors nor"), write("bad.pth", PICKLE)),
     Case("weights for a run folder", "predict bad.pth one.png", ("hyperplane import",), write("bad.pth", PICKLE)),
     *(
