@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hyperplane.api import Run, check, compare, cost, import_weights, load, net, resume, train
+    from hyperplane.api import Run, check, compare, compare_networks, cost, import_weights, load, net, resume, train
     from hyperplane.engine.loop import Interrupted
     from hyperplane.errors import UserError
     from hyperplane.recipe import Recipe
@@ -26,6 +26,7 @@ __all__ = [
     "UserError",
     "check",
     "compare",
+    "compare_networks",
     "cost",
     "import_weights",
     "load",

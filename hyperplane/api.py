@@ -31,6 +31,8 @@ from hyperplane.predict.cost import Cost, measure
 from hyperplane.predict.delineating import Delineated, delineate, delineates
 from hyperplane.predict.fast import Number, Race, Speed, race
 from hyperplane.predict.imported import import_weights as import_weights
+from hyperplane.predict.networks import NetworkComparison
+from hyperplane.predict.networks import compare as compare_files
 from hyperplane.predict.sampling import Sampling
 from hyperplane.predict.smaller import Weights, smaller
 from hyperplane.predict.tiles import Tiling
@@ -344,6 +346,17 @@ def check(data: str | Path, *, target: str | None = None) -> list[Problem]:
 def compare(*paths: str | Path) -> Comparison:
     """Return two or more runs side by side: their metrics, what differs in their recipes, and paired differences."""
     return compare_folders([Path(path) for path in paths])
+
+
+def compare_networks(
+    truth: str | Path, *others: str | Path, picture: str | None = None, raster: str | Path | None = None
+) -> NetworkComparison:
+    """Return how alike networks in files (GeoJSON, WKT, CSV) are to the true one: APLS, lengths, pieces, loops.
+
+    `picture` names one of several in a CSV file, and `raster` is the GeoTIFF in whose pixels networks are that do not
+    say where they lie.
+    """
+    return compare_files([Path(truth), *map(Path, others)], picture, None if raster is None else Path(raster))
 
 
 def cost(

@@ -12,6 +12,7 @@ from PIL import Image
 from hyperplane import api
 from hyperplane.cli import main
 from hyperplane.errors import UserError
+from hyperplane.predict import delineating
 from hyperplane.runs.folder import RunFolder
 from hyperplane.tasks.blocks import mask_errors, mask_figures
 
@@ -79,19 +80,62 @@ def test_masks_are_written_as_they_are_given(run: api.Run, tmp_path: Path, capsy
         assert unsure_HW[probable_HW == 255].max(initial=0) < 20
 
 
+def test_what_is_said_of_large_pictures_is_kept_in_files(run: api.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = run.path.parent.parent / "streets" / "images" / "2.png"
+    (held,) = run.delineate(picture)
+    monkeypatch.setattr(delineating, "LARGEST_HELD", 100)
+    (filed,) = run.delineate(picture)
+    for name in ("class_HW", "probability_HW", "uncertainty_HW"):
+        assert isinstance(getattr(filed, name), np.memmap)
+        np.testing.assert_array_equal(getattr(filed, name), getattr(held, name))
+    assert filed.said == held.said
+
+
 def test_pictures_of_one_name_do_not_overwrite_each_other(run: api.Run, tmp_path: Path) -> None:
     picture = str(run.path.parent.parent / "streets" / "images" / "2.png")
     assert main(["predict", str(run.path), picture, picture, "--to", str(tmp_path)]) == 0
     assert sorted(file.name for file in tmp_path.glob("*-mask.png")) == ["2-2-mask.png", "2-mask.png"]
 
 
-@pytest.mark.parametrize("kind", ["geojson", "graphml", "svg"])
+def test_several_classes_are_told_apart_from_training_to_the_network(tmp_path: Path) -> None:
+    place = streets(tmp_path / "ways", 6)
+    for number in range(6):
+        with Image.open(place / "masks" / f"{number}.png") as mask:
+            white_HW = np.asarray(mask) > 0
+        class_HW = white_HW.astype(np.uint8)
+        class_HW[:, white_HW.all(0)] = 2
+        Image.fromarray(class_HW).save(place / "masks" / f"{number}.png")
+        with Image.open(place / "images" / f"{number}.png") as picture:
+            level_HW3 = np.asarray(picture).copy()
+        level_HW3[class_HW == 2, 0] = 0
+        Image.fromarray(level_HW3).save(place / "images" / f"{number}.png")
+    changes = {**CHANGES, "augment.views": "one", "task.options.loss": "bce", "training.steps": 30}
+    run = api.train(place, net="unet", runs=tmp_path / "runs", changes=changes)
+    assert run.metrics["f1"].value > 0.7 and (RunFolder(run.path).plots / "classes.svg").is_file()
+    assert "errors.svg" in [file.name for file in run.explain()]
+    file = tmp_path / "ways.geojson"
+    picture = str(place / "images" / "2.png")
+    assert main(["predict", str(run.path), picture, "--to", str(tmp_path), "--graph", str(file)]) == 0
+    with Image.open(tmp_path / "2-mask.png") as mask:
+        assert set(np.unique(np.asarray(mask))) == {0, 1, 2}
+    longest: dict[str, float] = {}
+    for feature in json.loads(file.read_text("utf-8"))["features"]:
+        told, ((x, y), *_, (u, v)) = feature["properties"], feature["geometry"]["coordinates"]
+        if told["length"] > longest.get(told["class"], 0.0):
+            longest[told["class"]] = told["length"]
+            assert (abs(x - u) < abs(y - v)) == (told["class"] == "2"), "what goes down is of class 2"
+    assert set(longest) == {"1", "2"}
+
+
+@pytest.mark.parametrize("kind", ["geojson", "graphml", "svg", "wkt", "csv"])
 def test_the_network_of_a_picture_is_written(kind: str, run: api.Run, tmp_path: Path) -> None:
     picture = str(run.path.parent.parent / "streets" / "images" / "2.png")
     file = tmp_path / f"roads.{kind}"
     assert main(["predict", str(run.path), picture, "--to", str(tmp_path), "--graph", str(file), "--gap", "5"]) == 0
     text = file.read_text("utf-8")
-    assert {"geojson": "LineString", "graphml": "<edge", "svg": "<svg"}[kind] in text
+    assert {"geojson": "LineString", "graphml": "<edge", "svg": "<svg", "wkt": "LINESTRING (", "csv": "\n2,"}[
+        kind
+    ] in text
     if kind == "geojson":
         (mask,) = run.delineate(picture)
         points = [p for f in json.loads(text)["features"] for p in f["geometry"]["coordinates"]]

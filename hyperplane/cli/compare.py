@@ -1,4 +1,4 @@
-"""Put runs side by side: metrics, recipes, and whether the difference is more than chance."""
+"""Put runs side by side: metrics, recipes, whether the difference is more than chance; or networks of roads."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from hyperplane.cli.blocks.arguments import parse
+from hyperplane.errors import UserError
 
 if TYPE_CHECKING:
     from hyperplane.runs.compare import Paired
@@ -21,7 +22,12 @@ class Compare:
     """Which runs."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Two or more run folders; the others are compared with the first."""
+    """Two or more run folders; the others are compared with the first. Or files of networks (GeoJSON, WKT, CSV), of
+    which the first is the truth."""
+    picture: str | None = None
+    """Which of several pictures' networks in a CSV file."""
+    raster: Path | None = None
+    """A GeoTIFF, in whose pixels networks are that do not say where they lie."""
     json: bool = False
     """Write one JSON object to standard output."""
 
@@ -37,9 +43,15 @@ def main(arguments: list[str]) -> int:
     from hyperplane import discovery
     from hyperplane.cli.blocks.screen import shown, write_line
     from hyperplane.contracts import Metric
+    from hyperplane.data.blocks import graph_files
     from hyperplane.runs.compare import compare
     from hyperplane.runs.folder import RunFolder
 
+    elsewhere = [name for name in ("picture", "raster") if getattr(asked, name) is not None]
+    if any(path.is_file() and path.suffix.lower() in graph_files.READ for path in asked.runs):
+        return _networks(asked)
+    if elsewhere:
+        raise UserError(f"compare: found --{elsewhere[0]}, which is for files of networks; name some, or leave it out")
     found = compare(asked.runs)
     if asked.json:
         write_line(json.dumps(found.to_json()))
@@ -71,6 +83,32 @@ def main(arguments: list[str]) -> int:
     say(table)
     for paired in found.paired:
         say(f"\n{_in_words(paired)}")
+    return 0
+
+
+def _networks(asked: Compare) -> int:
+    """Compare networks with the first of them, and return the exit status."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from hyperplane.cli.blocks.screen import write_line
+    from hyperplane.predict.networks import compare
+
+    found = compare(asked.runs, asked.picture, asked.raster)
+    if asked.json:
+        write_line(json.dumps(found.to_json()))
+        return 0
+    others = found.networks[1:]
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "truth", *(Path(one.file).name for one in others)):
+        table.add_column(column, justify="right" if column else "left")
+    table.add_row("APLS", "", *(f"{one.apls:.2%}" for one in others))
+    table.add_row("  the truth's ways on it", "", *(f"{one.truth_on_it:.2%}" for one in others), style="dim")
+    table.add_row("  its ways on the truth", "", *(f"{one.it_on_truth:.2%}" for one in others), style="dim")
+    table.add_row(f"{found.unit} in all", *(f"{one.length:,.0f}" for one in found.networks))
+    for word in ("edges", "pieces", "loops"):
+        table.add_row(word, *(f"{getattr(one, word):,}" for one in found.networks))
+    Console(highlight=False, markup=False).print(table)
     return 0
 
 

@@ -38,13 +38,15 @@ class Predict:
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 is faster on processors that multiply it, and keeps 2 digits: the way is held against the plain net."""
     to: Path | None = None
-    """Where a net of pixels writes mask, probability and uncertainty of each picture, as PNG; without it, into
-    predicted."""
+    """Where a net of pixels writes mask, probability and uncertainty of each picture, as PNG, or of a large or
+    georeferenced TIFF file as GeoTIFF in its place; without it, into predicted."""
     graph: Path | None = None
-    """A file for the network of lines that a net of pixels finds in one picture: .geojson, .graphml, or .svg over the
-    picture."""
+    """A file for the network of lines that a net of pixels finds in one picture: .geojson, .graphml, .wkt, .csv as
+    SpaceNet has it, or .svg over the picture."""
     gap: float = 0.0
-    """The most that a bridge over a gap of that network may cost; 0 builds none."""
+    """The most that a bridge over a gap of that network may cost; 0 builds none. It costs its length, twice that where
+    the net is sure of background and nothing where it is sure of a line, and up to three times as much where it turns
+    back; every edge of the file has its cost."""
     tolerance: float | None = None
     """How far the network's lines may lie from the pixels' middles; without it, a pixel."""
     unit: Literal["pixels", "metres"] = "pixels"
@@ -111,7 +113,7 @@ def _maps(asked: Predict, trained: Trained, encoded: Encoded, bad: list[UserErro
     maps = Maps(asked.to or FOLDER, trained.description.classes, asked.json)
     for one in delineate(trained, encoded, tiling=tiling, bad=bad.append):
         if network is not None:
-            for note in network.write(one, encoded.show(0)):
+            for note in network.write(one, encoded.show(0), trained.description.classes):
                 print(f"graph: {note}", file=sys.stderr)
         yield maps.write(one)
 

@@ -24,7 +24,7 @@ from PIL import Image
 from torch import Tensor
 
 from hyperplane.contracts import Batch, Description, Problem, Sniff, Split
-from hyperplane.data.blocks import files, pairs, pictures, splits
+from hyperplane.data.blocks import files, layouts, pictures, splits
 from hyperplane.data.blocks.encoded import Encoded, described_alike, described_as, relabelled
 from hyperplane.data.blocks.pictures import Header
 from hyperplane.data.blocks.problems import Refusal, name, options, quote, some, stop
@@ -145,7 +145,7 @@ def sniff(path: Path) -> Sniff:
     if not path.is_dir():
         return Sniff(0.0, "is not a folder")
     folders = files.subfolders(path)
-    if pairs.folders(path):
+    if layouts.folders(path):
         return Sniff(0.3, "folders of images and of masks")
     inner = [s for f in folders for s in files.subfolders(f)] if _split_folders(folders) else folders
     classes = sorted({f.name for f in inner if any(map(pictures.is_picture, files.walk(f)))})
@@ -274,7 +274,7 @@ def _find(path: Path) -> _Found:
     if not path.is_dir():
         raise Refusal(path, "is not a folder, expected one with a folder for each class", "name the folder")
     folders = files.subfolders(path)
-    if pairs.folders(path):
+    if layouts.folders(path):
         what = f"holds {some(f.name for f in folders)}: these look like images with masks"
         raise Refusal(path, what, "for classification, put each class's pictures into a folder of its own")
     parts = _split_folders(folders)
@@ -362,7 +362,10 @@ def _require_classes(path: Path, found: _Found) -> None:
         )
     if len(seen) == 1:
         what = f"has one class only, {quote(*seen)}, expected two or more class folders"
-        raise Refusal(path, what, "add a folder of pictures of another class")
+        next = "add a folder of pictures of another class"
+        if "".join(seen).lower() in layouts.IMAGE_NAMES:
+            next += ", or for a class of each pixel a folder masks beside it"
+        raise Refusal(path, what, next)
     empty = set(found.classes) - seen
     if empty:
         raise Refusal(
@@ -396,7 +399,25 @@ def _channels(found: _Found) -> int:
     grey = sum(header.grey for header in found.headers.values())
     if 0 < grey < len(found.headers):
         found.notes.append(f"{grey} of {len(found.headers)} pictures are grey; all are read as colour.")
+        found.notes += _perhaps_masks(found)
     return 1 if grey == len(found.headers) else 3
+
+
+def _perhaps_masks(found: _Found) -> list[str]:
+    """Return a note where of two classes one is grey, the other in colour, and their files have the same names."""
+    if len(found.classes) != 2:
+        return []
+    held = [(file, label) for samples in found.samples.values() for file, label in samples]
+    names, grey = ([{x for x, of in pairs if of == k} for k in (0, 1)] for pairs in (
+        [(file.stem, label) for file, label in held], [(found.headers[file].grey, label) for file, label in held]
+    ))  # fmt: skip
+    if names[0] != names[1] or grey not in ([{True}, {False}], [{False}, {True}]):
+        return []
+    image, mask = found.classes if grey[1] == {True} else found.classes[::-1]
+    return [
+        f"{quote(image)} and {quote(mask)} hold files of the same names, grey in the latter alone: if those are masks, "
+        "name the folders images and masks."
+    ]
 
 
 def _side(found: _Found) -> int:
@@ -436,7 +457,7 @@ def _statistics(train: list[Path], channels: int, side: int) -> tuple[np.ndarray
 def _split_folders(folders: list[Path]) -> dict[Split, Path]:
     """Return the folders of the splits; none where there is no folder to train on."""
     parts: dict[Split, Path] = {
-        pairs.SPLIT_NAMES[f.name.lower()]: f for f in folders if f.name.lower() in pairs.SPLIT_NAMES
+        layouts.SPLIT_NAMES[f.name.lower()]: f for f in folders if f.name.lower() in layouts.SPLIT_NAMES
     }
     if "train" not in parts or not (files.subfolders(parts["train"]) or len(parts) == len(folders)):
         return {}  # where train holds pictures itself, beside folders of other names, it is a class

@@ -1,10 +1,12 @@
 """Folders of images and of masks, a class for each pixel: roads, membranes, cracks.
 
-Images lie in `images`, masks in `masks`, paired by name (`hyperplane.data.blocks.pairs`), in train, val and test
-folders or not. `hyperplane.data.blocks.labels` says what the masks' values mean; of black and white, white is the
-foreground, or with `foreground` dark black is. Where no split is given, `every` (4, say) holds out every fourth image,
-by name, as the test; else the recipe's shares and seed decide. Images of more than 1,024 pixels a side are cut into
-tiles, which are then split as images are; `hyperplane.data.blocks.rasters` reads them, GeoTIFF too.
+Images lie in `images`, masks in `masks`, in train, val and test folders or not, or as people have them
+(`hyperplane.data.blocks.layouts`), and are paired by name (`hyperplane.data.blocks.pairs`).
+`hyperplane.data.blocks.labels` says what the masks' values mean; of black and white, white is the foreground, or with
+`foreground` dark black is. Where no split is given, `every` (4, say) holds out every fourth image, by name, as the
+test; else the recipe's shares and seed decide. Images of more than 1,024 pixels a side are cut into tiles, which are
+then split as images are; `hyperplane.data.blocks.rasters` reads them, GeoTIFF too. A mask may be a network of lines in
+a file, which is drawn `width` pixels wide (`hyperplane.data.blocks.truths`).
 
 Training sees crops of `crop` pixels a side (whole images where all have one size of at most 512 pixels a side, else
 256), each anywhere in its image, as many of an image in an epoch as cover it; evaluation sees whole images. What a crop
@@ -26,7 +28,7 @@ from PIL import Image
 from torch import Tensor
 
 from hyperplane.contracts import Batch, Description, Problem, Sniff, Split
-from hyperplane.data.blocks import files, labels, pairs, pictures, rasters, splits
+from hyperplane.data.blocks import files, labels, layouts, pictures, rasters, splits, truths
 from hyperplane.data.blocks.encoded import Encoded, described_alike, described_as
 from hyperplane.data.blocks.files import Known
 from hyperplane.data.blocks.labels import IGNORED, Reading
@@ -60,6 +62,7 @@ OPTIONS: dict[str, tuple[Any, Any]] = {
     "every": (int | None, None),
     "foreground": (labels.Foreground | None, None),
     "mask": (labels.Meaning, "auto"),
+    "width": (int, 8),
 }
 DEFAULT_CROP, LARGEST_WHOLE_CROP = 256, 512
 STATISTICS_PIECES = 1000
@@ -81,6 +84,8 @@ class MaskSource:
     """How many images are evaluated at once."""
     tiles_N: Tensor | None
     """Where training sees crops: the number of crops of all training pieces up to each, int64."""
+    width: int
+    """Of lines, in pixels, where a mask is a network that is drawn."""
     most_held: float
     """Bytes of decoded training images that are kept."""
     held: dict[Piece, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict, compare=False, repr=False)
@@ -171,11 +176,14 @@ class MaskSource:
         return self.held[piece]
 
     def _read(self, piece: Piece) -> tuple[np.ndarray, np.ndarray]:
-        """Return image, float32 (C, H, W) in [0, 1], and classes, uint8 (H, W)."""
-        image = rasters.read(self.root / piece.image, self.description.shapes["image_BCHW"][0], piece.cut)
-        mask = self.reading.classes_of(labels.read(self.root / piece.mask, piece.cut))
+        """Return image, float32 (C, H, W) in [0, 1], and classes, uint8 (H, W), not judged where it holds no data."""
+        described, file = self.description, self.root / piece.image
+        image = rasters.read(file, described.shapes["image_BCHW"][0], piece.cut, described.encoding["mean"])
+        mask = self.reading.classes_of(truths.read(file, self.root / piece.mask, self.width, piece.cut))
         if image.shape[1:] != mask.shape:
-            raise Refusal(self.root / piece.image, "has changed its size since it was looked at", "train again")
+            raise Refusal(file, "has changed its size since it was looked at", "train again")
+        if (known_HW := rasters.known(file, piece.cut)) is not None:
+            mask[~known_HW] = IGNORED
         return image, mask
 
 
@@ -183,13 +191,18 @@ def sniff(path: Path) -> Sniff:
     """Say how sure it is that a path is a folder of images and masks, and why."""
     if not path.is_dir():
         return Sniff(0.0, "is not a folder")
-    found = pairs.folders(path)
+    found = layouts.folders(path)
     for image_folder, mask_folder in found.values():
-        full = [any(map(pictures.is_picture, files.walk(folder))) for folder in (image_folder, mask_folder)]
+        if image_folder == mask_folder:
+            return Sniff(1.0, f"images and their masks in one folder: {name(image_folder)}")
+        full = [layouts.holds_pictures(folder) for folder in (image_folder, mask_folder)]
         if all(full):
-            return Sniff(1.0, f"folders of images and of masks: {some((image_folder.name, mask_folder.name))}")
+            both = some(below(path, folder) for folder in (image_folder, mask_folder))
+            return Sniff(1.0, f"folders of images and of masks: {both}")
         if any(full):
             return Sniff(0.95, f"folders of images and of masks, the {'latter' if full[0] else 'former'} empty")
+    if (alone := layouts.lone_masks(path)) is not None:
+        return Sniff(0.95, f"a folder of masks, without images: {some((alone.name,))}")
     return Sniff(0.1 if found else 0.0, "holds no folders of images and of masks")
 
 
@@ -199,7 +212,7 @@ def open(path: Path, recipe: DataRecipe) -> MaskSource:
     Every mask is decoded, to learn what its values mean. What has no partner is left out and named in a note.
     """
     chosen = _options(recipe)
-    found = look(path, chosen["mask"])
+    found = look(path, chosen["mask"], chosen["width"])
     if recipe.skip_bad and found.problems:
         found.notes.append(f"Bad files were left out: {some((problem.where for problem in found.problems), 50)}.")
     stop([] if recipe.skip_bad else found.problems)
@@ -213,6 +226,10 @@ def open(path: Path, recipe: DataRecipe) -> MaskSource:
     crops = sizes["train"] != {size}
     tiles_N = torch.tensor([_tiles(piece, size) for piece in held["train"]]).cumsum(0) if crops else None
     _tell(path, found, held, reading, size if crops else None)
+    drawn = {piece.mask for pieces in held.values() for piece in pieces if truths.is_network(Path(piece.mask))}
+    if drawn:
+        what = f"{len(drawn)} masks are networks, drawn {chosen['width']} pixels wide"
+        found.notes.insert(0, f"{what}; for another width type: --data.width 12.")
     counts = np.zeros(len(reading.classes), np.int64)
     for piece in held["train"]:
         known = reading.counts(found.counts[piece])
@@ -250,6 +267,7 @@ def open(path: Path, recipe: DataRecipe) -> MaskSource:
         (*(["train"] if crops else []), *differing),
         1 if differing else max(1, EVALUATED_PIXELS // largest),
         tiles_N,
+        chosen["width"],
         recipe.memory_gb * 2**30,
     )
 
@@ -257,7 +275,7 @@ def open(path: Path, recipe: DataRecipe) -> MaskSource:
 def check(path: Path, recipe: DataRecipe) -> list[Problem]:
     """Return everything that is wrong with the folder: files, partners, sizes, values."""
     chosen = _options(recipe)
-    found = look(path, chosen["mask"])
+    found = look(path, chosen["mask"], chosen["width"])
     paired = found.paired
     problems = [
         *found.problems,
@@ -271,7 +289,7 @@ def check(path: Path, recipe: DataRecipe) -> list[Problem]:
             if odd:
                 what = f"has values that are neither black nor white (value: pixels): {labels.listed(odd)}"
                 problems.append(
-                    Problem(name(path / piece.mask), what, "paint it in two values, or --data.mask classes")
+                    Problem(name(path / piece.mask), what, "paint it in two values, or train with --data.mask classes")
                 )
         _split(path, recipe, chosen["every"], found)
     except Refusal as refusal:
@@ -290,7 +308,9 @@ def encode(inputs: Sequence[Path] | bytes, description: Description) -> Encoded:
 
     def take(first: int, last: int) -> Batch:
         read = [
-            rasters.read(place, channels) if isinstance(place, Path) else pictures.read_whole(place, channels)
+            rasters.read(place, channels, blank=how["mean"])
+            if isinstance(place, Path)
+            else pictures.read_whole(place, channels)
             for place in places[first:last]
         ]
         size_B2 = torch.tensor([image.shape[1:] for image in read])
@@ -303,8 +323,18 @@ def encode(inputs: Sequence[Path] | bytes, description: Description) -> Encoded:
         place = places[index]
         return rasters.show(place) if isinstance(place, Path) else pictures.show(place)
 
-    notes += [note for place in places if isinstance(place, Path) for note in rasters.notes(place)]
+    notes += [note for place in places if isinstance(place, Path) for note in _notes(place)]
     return Encoded(tuple(names), tuple(notes), take, show)
+
+
+def _notes(picture: Path) -> list[str]:
+    """Return what should be known of a picture; nothing of one that is broken, which is named when it is read."""
+    try:
+        told, gaps = rasters.notes(picture), rasters.has_gaps(picture)
+    except UserError:
+        return []
+    said = f"{name(picture)} holds no data in places, as its alpha band or a value says: nothing is said of these."
+    return [*told, said] if gaps else told
 
 
 def _options(recipe: DataRecipe) -> dict[str, Any]:
@@ -316,6 +346,8 @@ def _options(recipe: DataRecipe) -> dict[str, Any]:
         )
     if chosen["crop"] is not None and not 1 <= chosen["crop"] <= 4096:
         raise UserError(f"data.options.crop: found {chosen['crop']}, expected 1 to 4096 pixels; type: --data.crop 256")
+    if not 1 <= chosen["width"] <= 1024:
+        raise UserError(f"data.options.width: found {chosen['width']}, expected 1 to 1024 pixels; type: --data.width 8")
     if chosen["every"] is not None and chosen["every"] < 2:
         raise UserError(f"data.options.every: found {chosen['every']}, expected 2 or more; type: --data.every 4")
     return chosen
@@ -405,6 +437,9 @@ def _tell(
         say(f"Images have {len(sizes)} different sizes.")
     if crop is not None:
         say(f"Training sees crops of {crop[1]} x {crop[0]} pixels, evaluation whole images.")
+    if found.gaps:
+        where = some(below(path, file) for file in found.gaps)
+        say(f"Where images hold no data, as their alpha band or a value says, nothing is judged: {where}.")
     grey = sum(header.grey for header in found.headers.values())
     if 0 < grey < len(found.headers):
         say(f"{grey} of {len(found.headers)} images are grey; all are read as colour.")
@@ -418,11 +453,13 @@ def _statistics(path: Path, train: list[Piece], channels: int) -> tuple[np.ndarr
     for k in range(count):
         piece = train[k * len(train) // count]
         image = rasters.read(path / piece.image, channels, piece.cut).astype(np.float64)
-        pixels += image[0].size
-        sum_C += image.sum((1, 2))
-        square_C += (image**2).sum((1, 2))
-    mean_C = sum_C / pixels
-    return mean_C, np.sqrt(np.maximum(square_C / pixels - mean_C**2, 0.0))
+        known_HW = rasters.known(path / piece.image, piece.cut)
+        image_CN = image.reshape(channels, -1) if known_HW is None else image[:, known_HW]
+        pixels += image_CN.shape[1]
+        sum_C += image_CN.sum(1)
+        square_C += (image_CN**2).sum(1)
+    mean_C = sum_C / max(pixels, 1)
+    return mean_C, np.sqrt(np.maximum(square_C / max(pixels, 1) - mean_C**2, 0.0))
 
 
 def _joined(read: list[tuple[np.ndarray, np.ndarray]], index_B: Tensor, description: Description) -> Batch:

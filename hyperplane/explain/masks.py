@@ -78,7 +78,7 @@ def draw(subject: Subject, watch: Watch) -> dict[str, Drawn]:
     seen.sort(key=lambda one: -one.wrong)
     middle = seen[len(seen) // 2]
     figures: tuple[tuple[str, str, Callable[[], Drawn]], ...] = (
-        ("errors", "errors", lambda: errors([*seen[: SHOWN - 1], middle][:SHOWN])),
+        ("errors", "errors", lambda: errors(seen if len(seen) <= SHOWN else [*seen[: SHOWN - 1], middle])),
         ("tiles", "the worst tiles", lambda: tiles(seen)),
         (
             "pulls",
@@ -146,10 +146,12 @@ def tiles(seen: list[Seen]) -> Drawn:
 
 
 def tiles_of(one: Seen) -> list[tuple[slice, slice]]:
-    """Return the rows and columns of an image's tiles."""
+    """Return the rows and columns of an image's tiles, of which the last ones may begin within those before."""
     height, width = one.error_HW.shape
     high, wide = min(SIDE, height), min(SIDE, width)
-    tops, lefts = range(0, height - high + 1, high), range(0, width - wide + 1, wide)
+    tops, lefts = (
+        sorted({*range(0, length - side + 1, side), length - side}) for length, side in ((height, high), (width, wide))
+    )
     return [(slice(top, top + high), slice(left, left + wide)) for top in tops for left in lefts]
 
 

@@ -20,13 +20,19 @@ def write_bytes(path: Path, data: bytes, hint: str = "repeat the command") -> No
     Where anything fails, the old file is untouched and nothing else is left behind. `hint` is what to do once there is
     space again. Raises UserError for a full disk or a place that may not be written, OSError for anything else.
     """
+    with replacing(path, hint) as temporary, temporary.open("xb") as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, hint: str = "repeat the command") -> Iterator[Path]:
+    """Give another path, which the caller writes to; when that is done it takes the place of `path` in one step."""
     temporary = path.with_name(f".{path.name}.part")
     with explained(path, hint):
         try:
             temporary.unlink(missing_ok=True)
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
+            yield temporary
+            with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
             _flush_folder(path.parent)

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hyperplane.contracts import Batch, Description, Output, Said, Sniff
 from hyperplane.errors import UserError
-from hyperplane.tasks.blocks import mask_errors, mask_figures, mask_losses, network_counts
+from hyperplane.tasks.blocks import figures, mask_errors, mask_figures, mask_losses, network_counts, pieces
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,24 +96,34 @@ class Delineation(nn.Module):
 
     def without_small(self, class_BHW: Tensor) -> Tensor:
         """Return classes where pieces of the network with fewer than `smallest` pixels are background."""
-        return class_BHW * mask_errors.without_small(class_BHW > 0, self.smallest)
+        kept_BHW = class_BHW.cpu().numpy().copy()
+        for class_HW in kept_BHW:
+            pieces.clear_small(class_HW, self.smallest)
+        return torch.from_numpy(kept_BHW).to(class_BHW.device)
 
-    def told(self, class_HW: Tensor) -> dict[str, Any]:
+    def told(self, class_HW: np.ndarray) -> dict[str, Any]:
         """Return the share of an image's pixels that each class but the first has, and in how many pieces they lie."""
-        share = {name: (class_HW == k).float().mean().item() for k, name in enumerate(self.classes) if k}
-        return {**share, "pieces": mask_errors.pieces((class_HW > 0)[None])[0]}
+        held_K = np.zeros(len(self.classes), np.int64)
+        for class_W in class_HW:
+            held_K += np.bincount(class_W, minlength=len(self.classes))
+        share = {name: float(held_K[k] / class_HW.size) for k, name in enumerate(self.classes) if k}
+        return {**share, "pieces": pieces.pieces(class_HW).count}
 
     def statistics(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         """Return, of each image, the counts that the metrics are made of, loss_B, and what is drawn.
 
         That is histogram_B2T, how many pixels of the background and of the network have which probability, and small
-        pictures: grey_BSS (0 to 255) and error_BSS (`tasks.blocks.mask_errors`).
+        pictures: grey_BSS (0 to 255) and error_BSS (`tasks.blocks.mask_errors`); of several classes confusion_BKK.
         """
         mask_BHW = batch.fields[self.target]
         probability_BHW, class_BHW = self.classify(output.prediction)
         class_BHW = self.without_small(class_BHW)
         error_BHW = mask_errors.errors(class_BHW, mask_BHW)
+        several = {}
+        if self.outputs > 1:
+            several["confusion_BKK"] = network_counts.confusion(class_BHW, mask_BHW, self.outputs)
         return {
+            **several,
             "loss_B": output.loss_B.float(),
             **network_counts.count(class_BHW, mask_BHW),
             "histogram_B2T": mask_errors.histogram(probability_BHW, mask_BHW, THRESHOLDS),
@@ -126,7 +137,8 @@ class Delineation(nn.Module):
 
     def decode(self, prediction: Tensor) -> list[dict[str, Any]]:
         """Return of each image the share of pixels of each class but the first, and in how many pieces they lie."""
-        return [self.told(class_HW) for class_HW in self.without_small(self.classify(prediction)[1])]
+        class_BHW = self.without_small(self.classify(prediction)[1])
+        return [self.told(class_HW) for class_HW in class_BHW.cpu().numpy()]
 
     def tell(self, statistics: dict[str, Tensor], which: list[int]) -> list[Said]:
         """Return how much of an image the network covers, and in how many pieces, in truth and as the net says."""
@@ -138,9 +150,16 @@ class Delineation(nn.Module):
         return told
 
     def draw(self, statistics: dict[str, Tensor]) -> dict[str, Figure]:
-        """Return the worst images with what is missed, false and broken, and precision against recall."""
+        """Return the worst images with what is missed, false and broken, and precision against recall.
+
+        Of several classes the F1 of each one's pixels as well.
+        """
         order = statistics["loss_B"].argsort(descending=True, stable=True)[: mask_figures.MOST]
+        several = {}
+        if "confusion_BKK" in statistics:
+            several["classes"] = figures.per_class(statistics["confusion_BKK"].sum(0).numpy(), self.classes)
         return {
+            **several,
             "errors": mask_figures.errors(
                 statistics["grey_BSS"][order].numpy(), statistics["error_BSS"][order].numpy()
             ),

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from hyperplane.cli import main
+from hyperplane.data.blocks import rasters
 from tests.cli.commands import Command, tree
 from tests.cli.corpus.cases import Case, Step, each, without, write
 from tests.data import makers
@@ -75,6 +76,11 @@ def raster(name: str, number_CHW: np.ndarray, lies: dict[str, Any] | None = None
     return make
 
 
+def moved(name: str, into: str) -> Step:
+    """Move a folder into another one, made if it is not there."""
+    return lambda root: ((root / into).mkdir(exist_ok=True), (root / name).rename(root / into / Path(name).name))
+
+
 def all_masks(make: Callable[[int], np.ndarray]) -> Step:
     """Replace every mask."""
     return each(*(saved(f"streets/masks/{k}.png", make(k)) for k in range(9)))
@@ -83,6 +89,8 @@ def all_masks(make: Callable[[int], np.ndarray]) -> Step:
 PICTURE, GREY = makers.noise((48, 56, 3)), makers.noise((48, 56))
 ODD = np.zeros((48, 56), np.uint8)
 ODD[:20], ODD[20, :7], ODD[21, :5] = 255, 3, 200
+EDGE = np.zeros((1, 40, 60), np.uint8)
+EDGE[..., 21:] = 255
 
 WRONG = [
     Case(
@@ -102,6 +110,45 @@ WRONG = [
         f"train streets {TRAIN}",
         ("streets: holds images such as '0.png', '1.png' and no masks", "named alike"),
         without(*(f"streets/masks/{k}.png" for k in range(9))),
+    ),
+    Case(
+        "no folder of images",
+        f"train streets {TRAIN}",
+        ("streets: holds no images and masks such as '0.png', '1.png', and no pair", "images/ and masks/"),
+        lambda root: shutil.rmtree(root / "streets/images"),
+    ),
+    Case(
+        "no folder of masks",
+        "check streets",
+        ("streets: has one class only, 'images'", "or for a class of each pixel a folder masks beside it"),
+        lambda root: shutil.rmtree(root / "streets/masks"),
+    ),
+    Case(
+        "two folders of masks",
+        f"train streets {TRAIN}",
+        ("streets: has several folders of masks, 'labels', 'masks', expected one; move the others elsewhere",),
+        lambda root: shutil.copytree(root / "streets/masks", root / "streets/labels"),
+    ),
+    Case(
+        "nothing to train on",
+        f"train streets {TRAIN}",
+        ("streets: has images and masks for 'validation', none to train on; name one of these folders train",),
+        each(moved("streets/images", "streets/val"), moved("streets/masks", "streets/val")),
+    ),
+    Case(
+        "a mask that is no network",
+        "check streets",
+        ("masks/3.wkt, road 1: 'LINESTRING (0 0, one 1)' is no WKT of a line; correct it",),
+        each(without("streets/masks/3.png"), write("streets/masks/3.wkt", "LINESTRING (0 0, one 1)")),
+    ),
+    Case(
+        "a network that nobody can place",
+        "check streets",
+        ("images/3.png: says not where it lies, but its network", "put a GeoTIFF there, or a network in pixels"),
+        each(
+            without("streets/masks/3.png"),
+            write("streets/masks/3.geojson", '{"type": "LineString", "coordinates": [[3.1, 47.2], [3.2, 47.2]]}'),
+        ),
     ),
     Case(
         "sizes that differ",
@@ -176,6 +223,12 @@ WRONG = [
         "predict runs/streets streets/images/2.png --graph there/roads.geojson",
         ("there is no folder; make it",),
     ),
+    Case("a network into a root", "predict runs/streets streets/images/2.png --graph /", ("type: --graph /roads",)),
+    Case(
+        "a network of another kind",
+        "predict runs/streets streets/images/2.png --graph roads.shp",
+        ("found roads.shp, expected a file ending in .geojson, .json, .graphml", "type: --graph roads.geojson"),
+    ),
     Case(
         "a gap below 0",
         PREDICT.format("streets/images/2.png") + " --gap -1",
@@ -226,6 +279,16 @@ READ_RASTERS = [
     ),
     ("dark.tif", raster("dark.tif", makers.noise((3, 40, 60)).astype(np.uint16)), "reaches 255 of 65,535: a net sees"),
     ("four.tif", raster("four.tif", makers.noise((4, 40, 60)).astype(np.uint16) * 250), "four.tif has 4 bands"),
+    (
+        "infrared.tif",
+        raster("infrared.tif", makers.noise((4, 40, 60))),
+        "has 4 bands, of which the first three are read",
+    ),
+    (
+        "edge.tif",
+        raster("edge.tif", np.concatenate([makers.noise((3, 40, 60)), EDGE])),
+        "edge.tif holds no data in places, as its alpha band or a value says: nothing is said of these",
+    ),
 ]
 
 
@@ -265,7 +328,8 @@ def test_what_can_be_read_is_and_what_was_left_out_is_told(
     assert answer.status == 0 and (place / f"roads.{kind}").is_file(), answer
     assert told in answer.err and answer.err.count("note: ") == bool(told)
     assert "coordinates are in pixels: roads" in answer.err
-    with Image.open(place / "out" / f"{Path(name).stem}-mask.png") as mask:
+    (file,) = (place / "out").glob(f"{Path(name).stem}-mask.*")
+    with Image.open(file) as mask:
         assert mask.size == ((1, 1) if name == "dot.png" else (60, 40))
 
 
@@ -274,6 +338,8 @@ def test_what_can_be_read_is_and_what_was_left_out_is_told(
     (UTM, "graphml", "coordinates are in metres (EPSG:32611)"),
     (DEGREES, "graphml", "coordinates are in metres (EPSG:32611)"),
     (DEGREES, "geojson", "coordinates are in degrees (WGS 84)"),
+    (DEGREES, "wkt", "coordinates are in degrees (WGS 84)"),
+    (DEGREES, "csv", "coordinates are in pixels"),
     (UTM, "svg", "coordinates are in pixels"),
 ])  # fmt: skip
 def test_the_unit_is_told(lies: dict[str, Any], kind: str, told: str, place: Path, hyperplane: Command) -> None:
@@ -281,8 +347,11 @@ def test_the_unit_is_told(lies: dict[str, Any], kind: str, told: str, place: Pat
     typed = f"predict runs/streets city.tif --to out --graph roads.{kind} --gap 2 --unit metres"
     answer = hyperplane(*typed.split())
     assert answer.status == 0 and told in answer.err
+    assert "out/city-mask.tif" in answer.out
+    made = rasters.coordinates(place / "out/city-mask.tif")
+    assert made is not None and made.crs == lies["crs"]
     text = (place / f"roads.{kind}").read_text("utf-8")
-    assert {"graphml": ">EPSG:32611<", "geojson": "WGS 84", "svg": "<svg"}[kind] in text
+    assert {"graphml": ">EPSG:32611<", "geojson": "WGS 84", "svg": "<svg", "wkt": "", "csv": "WKT_Pix"}[kind] in text
 
 
 def test_one_pixel_is_enough_to_train_on(place: Path, hyperplane: Command) -> None:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from hyperplane.data.blocks import graph_files
-from hyperplane.data.blocks.graphs import Graph, joined, of_polylines
+from hyperplane.data.blocks.graphs import EMPTY, Graph, joined, of_polylines
 from hyperplane.data.blocks.road_networks import drawn, photographed, random_network
 from hyperplane.errors import UserError
 from hyperplane.tasks.blocks.networks import network_of
@@ -34,7 +34,7 @@ def test_geojson_is_read_as_it_was_written(tmp_path: Path) -> None:
         "length": pytest.approx(graph.length_E[0], abs=1e-3),
         "cost": 0.0,
     }
-    assert held["coordinates"] == held["lengths"] == "pixels"
+    assert held["places"] == held["lengths"] == "pixels"
 
 
 def test_a_node_without_a_road_is_a_point() -> None:
@@ -53,6 +53,29 @@ def test_graphml_holds_every_node_and_edge() -> None:
     assert len(edges) == graph.edges
     told = {data.get("key"): data.text or "" for data in edges[0]}
     assert float(told["length"]) == pytest.approx(graph.length_E[0]) and told["line"].startswith("LINESTRING (")
+
+
+def test_wkt_and_a_submission_are_read_back(tmp_path: Path) -> None:
+    graph = random_network(6)
+    (tmp_path / "roads.wkt").write_text(graph_files.wkt_lines(graph), "utf-8")
+    (tmp_path / "roads.csv").write_text(graph_files.submission(graph, "a, b"), "utf-8")
+    for read in (graph_files.read(tmp_path / "roads.wkt"), graph_files.read(tmp_path / "roads.csv", "a, b")):
+        assert read.edges == graph.edges and read.length_E.sum() == pytest.approx(graph.length_E.sum())
+    (tmp_path / "none.csv").write_text(graph_files.submission(EMPTY, "c"), "utf-8")
+    assert graph_files.read(tmp_path / "none.csv", "c").edges == 0
+
+
+def test_edges_have_classes_and_geojson_no_member_that_it_may_not_have() -> None:
+    """RFC 7946, section 7.1: a FeatureCollection has no coordinates, geometries, geometry or properties."""
+    graph = random_network(4)
+    named = ["road", "a <river>"] * graph.edges
+    held = json.loads(graph_files.geojson(graph, None, named))
+    assert not held.keys() & {"coordinates", "geometries", "geometry", "properties"}
+    assert [feature["properties"]["class"] for feature in held["features"]] == named[: graph.edges]
+    space = "{http://graphml.graphdrawing.org/xmlns}"
+    root = ET.fromstring(graph_files.graphml(graph, None, named))
+    told = [data.text for data in root.iter(f"{space}data") if data.get("key") == "class"]
+    assert told == named[: graph.edges]
 
 
 def test_an_overlay_is_a_picture_with_every_edge() -> None:

@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 
 from hyperplane import data
-from hyperplane.data.blocks import labels, pairs
+from hyperplane.data.blocks import graph_files, labels, pairs
+from hyperplane.data.blocks.graphs import of_polylines
 from hyperplane.data.masks import MaskSource
 from hyperplane.engine.chance import generator
 from hyperplane.errors import UserError
@@ -29,6 +30,14 @@ def opened(root: Path, *, validation: float = 0.1, **options: Any) -> MaskSource
 def save(file: Path, pixels: np.ndarray) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(file)
+
+
+def lay(root: Path, count: int, image: str, mask: str) -> None:
+    """Write images and masks to where the patterns say."""
+    for k in range(count):
+        pixels, classes = makers.image_and_mask(k)
+        save(root / image.format(f"{k:02d}"), pixels)
+        save(root / mask.format(f"{k:02d}"), classes)
 
 
 def test_whole_images_with_their_masks(tmp_path: Path) -> None:
@@ -67,6 +76,93 @@ def test_names_are_paired(tmp_path: Path, image: str, mask: str) -> None:
         (Path(image.format(k)).name, Path(mask.format(k)).name) for k in range(12)
     ]
     assert not paired.lone_images and not paired.lone_masks
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("images/{}.png", "labels/{}.png"),
+        ("Images/{}.jpg", "Annotations/{}.png"),
+        ("JPEGImages/{}.jpg", "SegmentationClass/{}.png"),
+        ("img/{}.png", "ground truth/{}.png"),
+        ("images/{}_training.png", "1st_manual/{}_manual1.gif"),
+        ("data/{}.png", "masks/{}.png"),
+        ("{}.jpg", "{}_mask.png"),
+        ("{}_sat.jpg", "{}_gt.tif"),
+        ("roads/images/{}.png", "roads/masks/{}.png"),
+    ],
+)
+def test_folders_are_found_as_people_lay_them_out(tmp_path: Path, image: str, mask: str) -> None:
+    lay(tmp_path, 12, image, mask)
+    assert data.look(DataRecipe(source=str(tmp_path)))[0] == "masks"
+    assert opened(tmp_path).description.splits == {"train": 9, "validation": 1, "test": 2}
+    assert not data.check(DataRecipe(source=str(tmp_path)))
+    both = [(a.stem[:2], b.stem[:2]) for a, b in pairs.pair(tmp_path).pairs["train"]]
+    assert both == [(f"{k:02d}", f"{k:02d}") for k in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("{part}/images/{}.png", "{part}/masks/{}.png"),
+        ("images/{part}/{}.png", "masks/{part}/{}.png"),
+        ("{part}/{}.png", "{part}_labels/{}.png"),
+        ("{part}_images/{}.png", "{part}_masks/{}.png"),
+        ("{part}/{}.png", "{part}annot/{}.png"),
+        ("{part}/{}_sat.jpg", "{part}/{}_mask.png"),
+        ("set/{part}/images/{}.png", "set/{part}/gt/{}.png"),
+    ],
+)
+def test_splits_are_found_as_people_lay_them_out(tmp_path: Path, image: str, mask: str) -> None:
+    for part, count in (("train", 5), ("val", 3), ("test", 2)):
+        lay(tmp_path, count, *(text.replace("{part}", part) for text in (image, mask)))
+    assert opened(tmp_path).description.splits == {"train": 5, "validation": 3, "test": 2}
+
+
+def test_masks_may_be_networks_that_are_drawn(tmp_path: Path) -> None:
+    for k in range(8):
+        save(tmp_path / "images" / f"{k}.png", makers.noise((40, 50, 3), k))
+        roads = tmp_path / "roads" / f"{k}.wkt"
+        roads.parent.mkdir(exist_ok=True)
+        roads.write_text(f"LINESTRING (0 {10 + k}.5, 50 {10 + k}.5)\n", "utf-8")
+    network = of_polylines([np.array([(0, 20.5), (50, 20.5)])])
+    (tmp_path / "roads" / "7.wkt").unlink()
+    (tmp_path / "roads" / "7.geojson").write_text(graph_files.geojson(network), "utf-8")
+    assert data.look(DataRecipe(source=str(tmp_path)))[0] == "masks"
+    source = opened(tmp_path, every=4, width=5, validation=0.0)
+    assert source.description.notes[0].startswith("8 masks are networks, drawn 5 pixels wide; for another width")
+    assert source.sample_name("test", 0) == "images/3.png" and source.sample_name("test", 1) == "images/7.png"
+    for index, row in ((0, 13), (1, 20)):
+        mask_HW = source.batch("test", [index])["mask_BHW"][0]
+        assert torch.nonzero(mask_HW.any(1))[:, 0].tolist() == list(range(row - 2, row + 3)) and mask_HW[row].all()
+    (tmp_path / "roads" / "7.geojson").write_text('{"type": "LineString", "coordinates": [[3.1, 47.2], [3.2, 47.2]]}')
+    (problem,) = data.check(DataRecipe(source=str(tmp_path)))
+    assert "7.geojson is in longitude and latitude" in problem.what and "put a GeoTIFF there" in problem.next
+    with pytest.raises(UserError, match=r"data\.options\.width: found 0, expected 1 to 1024 pixels"):
+        opened(tmp_path, width=0)
+
+
+def test_class_folders_are_no_masks_whatever_they_are_called(tmp_path: Path) -> None:
+    makers.class_folders(tmp_path, {"mask": 6, "no_mask": 6}, (48, 48))
+    assert data.look(DataRecipe(source=str(tmp_path)))[0] == "folder"
+    makers.class_folders(tmp_path / "signs", {"label": 4, "mask": 4, "target": 4}, (48, 48))
+    assert data.look(DataRecipe(source=str(tmp_path / "signs")))[0] == "folder"
+    pile = tmp_path / "no_mask"
+    save(pile / "mask.png", makers.noise((5, 5)))
+    assert data.sniff(pile)[0][0] == "folder" and data.sniff(pile)[0][1].score == 0.2
+
+
+def test_folders_that_may_be_masks_are_told_and_two_folders_of_masks_refused(tmp_path: Path) -> None:
+    lay(tmp_path / "a", 6, "input/{}.png", "output/{}.png")
+    notes = " ".join(data.open(DataRecipe(source=str(tmp_path / "a"))).description.notes)
+    assert "'input' and 'output' hold files of the same names, grey in the latter alone" in notes
+    lay(tmp_path / "b", 6, "images/{}.png", "masks/{}.png")
+    lay(tmp_path / "b", 6, "images/{}.png", "labels/{}.png")
+    with pytest.raises(UserError, match=r"b: has several folders of masks, 'labels', 'masks', expected one; move the"):
+        opened(tmp_path / "b")
+    for file in (tmp_path / "b" / "labels").iterdir():
+        file.rename(file.with_suffix(".txt"))
+    assert opened(tmp_path / "b").description.splits["train"] == 4
 
 
 def test_what_has_no_partner_is_left_out_and_named(tmp_path: Path) -> None:

@@ -18,6 +18,10 @@ def _text(path: Path) -> str:
     return " ".join("".join(e.itertext()) for e in ElementTree.parse(path).iter() if e.tag.endswith("text"))
 
 
+def _counts(label_B: np.ndarray, predicted_B: np.ndarray, classes: int) -> np.ndarray:
+    return np.bincount(label_B * classes + predicted_B, minlength=classes**2).reshape(classes, classes)
+
+
 def _labels(classes: int) -> tuple[np.ndarray, np.ndarray]:
     generator = np.random.default_rng(0)
     label_B = generator.integers(0, classes, 500)
@@ -45,7 +49,7 @@ def test_every_figure_is_the_same_each_time_and_leaves_matplotlib_alone(tmp_path
         (tmp_path / turn).mkdir()
         drawn = {
             "confusion": figures.confusion(label_B, predicted_B, "abc"),
-            "per_class": figures.per_class(label_B, predicted_B, "abc"),
+            "per_class": figures.per_class(_counts(label_B, predicted_B, 3), "abc"),
             "calibration": figures.calibration(value_B, predicted_B == label_B),
             "scatter": figures.scatter(value_B, value_B**2, "height", "m"),
             "residuals": figures.residuals(value_B, value_B**2, "height", "m"),
@@ -66,7 +70,10 @@ def test_names_that_no_font_and_no_markup_holds(tmp_path: Path) -> None:
     label_B, predicted_B = _labels(5)
     path = tmp_path / "confusion.svg"
     names = ["<b>&", "$\\frac{", "猫", "a\x00\udcffb", "a name without end " * 20]
-    for figure in (figures.confusion(label_B, predicted_B, names), figures.per_class(label_B, predicted_B, names)):
+    for figure in (
+        figures.confusion(label_B, predicted_B, names),
+        figures.per_class(_counts(label_B, predicted_B, 5), names),
+    ):
         figures.save(figure, path)
         assert "<b>&" in _text(path) and "$\\frac{" in _text(path) and "猫" in _text(path)
 
@@ -87,7 +94,7 @@ def test_few_and_many_samples(tmp_path: Path, size: int) -> None:
         figures.residuals(value_B, value_B, "x"),
         figures.calibration(np.abs(value_B), label_B == 0),
         figures.confusion(label_B, label_B, ["a", "b"]),
-        figures.per_class(label_B, label_B, ["a", "b"]),
+        figures.per_class(_counts(label_B, label_B, 2), ["a", "b"]),
         figures.curves(np.arange(size), np.abs(value_B), value_B),
     ):
         figures.save(figure, tmp_path / "figure.svg")

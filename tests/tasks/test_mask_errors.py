@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hyperplane.tasks.blocks import mask_errors, mask_figures, network_counts
+from hyperplane.tasks.blocks import mask_errors, mask_figures, network_counts, pieces
 from hyperplane.tasks.blocks.mask_errors import BROKEN, FALSE, HIT, MISSED, OUTSIDE, QUIET
+from tests.tasks.masks import random_mask
 
 
 def test_a_miss_that_parts_what_was_found_is_a_break():
@@ -30,15 +34,33 @@ def test_of_several_classes_a_wrong_one_is_false():
     assert mask_errors.errors(class_1HW, mask_1HW).tolist() == [[[QUIET, HIT, FALSE, MISSED]]]
     counted = network_counts.count(class_1HW, mask_1HW)
     assert counted["pixel_B3"].tolist() == [[1, 1, 2]]
+    mask_1HW[0, 0, 0] = 255
+    confused_1KK = network_counts.confusion(class_1HW, mask_1HW, 3)
+    assert confused_1KK.tolist() == [[[0, 0, 0], [0, 1, 0], [1, 1, 0]]]
 
 
-def test_small_pieces_go_and_corners_connect():
-    network_1HW = torch.zeros(1, 6, 6, dtype=torch.bool)
-    network_1HW[0, 0, 0] = network_1HW[0, 1, 1] = network_1HW[0, 2, 2] = network_1HW[0, 5, 0] = True
-    assert mask_errors.pieces(network_1HW) == [2]
-    kept_1HW = mask_errors.without_small(network_1HW, 3)
-    assert kept_1HW.sum() == 3 and not kept_1HW[0, 5, 0]
-    assert torch.equal(mask_errors.without_small(network_1HW, 0), network_1HW)
+@pytest.mark.parametrize("held", [6, 12, 1000])
+def test_small_pieces_go_and_corners_connect(held):
+    class_HW = np.zeros((6, 6), np.uint8)
+    class_HW[0, 0], class_HW[1, 1], class_HW[2, 2], class_HW[5, 0] = 1, 2, 1, 3
+    assert pieces.pieces(class_HW, held).count == 2
+    kept_HW = class_HW.copy()
+    pieces.clear_small(kept_HW, 3, held)
+    assert (kept_HW[:3] == class_HW[:3]).all() and not kept_HW[5].any()
+    pieces.clear_small(class_HW, 0, held)
+    assert class_HW[5, 0] == 3
+
+
+@given(st.integers(0, 10_000), st.integers(1, 400))
+def test_pieces_found_in_bands_are_those_of_the_whole(seed, held):
+    mask_HW = random_mask(seed)
+    piece_HW, count = pieces.label(mask_HW)
+    assert pieces.pieces(mask_HW, held).count == count
+    large = np.bincount(piece_HW.ravel()) >= 5
+    large[0] = False
+    kept_HW = mask_HW.astype(np.uint8)
+    pieces.clear_small(kept_HW, 5, held)
+    np.testing.assert_array_equal(kept_HW > 0, large[piece_HW])
 
 
 def test_thumbnails_have_one_size_and_lose_no_break():

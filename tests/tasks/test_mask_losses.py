@@ -180,6 +180,22 @@ def test_connectivity_pulls_at_a_false_bridge_where_it_is_weakest_and_at_nothing
     assert pulled(logit, road()) == set()
 
 
+def test_connectivity_sees_a_false_line_across_a_window_without_truth_and_nothing_else_there():
+    mask_1HW = torch.zeros(1, 64, 64, dtype=torch.int64)
+    mask_1HW[:, :32, 14:19] = 1  # in the first of four windows
+    quiet = of("connectivity", said(mask_1HW), mask_1HW)
+    logit = said(mask_1HW)
+    logit[:, :, 40:44, 36:41] = 2.0  # a blot in the last one
+    assert of("connectivity", logit, mask_1HW).item() == pytest.approx(quiet.item(), abs=1e-6)
+    logit[:, :, 50, 32:] = 2.0  # a line across it
+    logit[:, :, 50, 60] = 1.0
+    assert pulled(logit, mask_1HW) == {(50, 60)}
+    alone_1HW = torch.zeros_like(mask_1HW)
+    assert pulled(logit.detach(), alone_1HW) >= {(50, 60)}
+    alone_1HW[:, 40:] = 255  # nobody judged it
+    assert (50, 60) not in pulled(logit.detach(), alone_1HW)
+
+
 def test_connectivity_sees_breaks_and_bridges_at_once():
     mask_1HW = road()
     mask_1HW[:, 2:5] = 1

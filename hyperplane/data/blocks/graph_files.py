@@ -1,9 +1,10 @@
-"""Networks as files: GeoJSON and WKT read; GeoJSON, GraphML and SVG written.
+"""Networks as files: GeoJSON and WKT read; GeoJSON, WKT, GraphML and SVG written.
 
 GeoJSON: the LineStrings and MultiLineStrings of a file (RFC 7946); they meet where they share a point. WKT: a line of
 text for each road, or a CSV file with a column of them, as SpaceNet's submissions have, one picture's or all pictures'.
 What is written of a picture that says where it lies has the coordinates of the earth: GeoJSON longitude and latitude,
-as it must, GraphML metres; lengths and costs are in metres in both. Else all is in pixels. Either file says which.
+as it must, and so WKT; GraphML metres; lengths and costs are in metres in both. Else all is in pixels, and always in
+SpaceNet's CSV. GeoJSON and GraphML say which.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -28,6 +29,9 @@ from hyperplane.data.blocks.problems import Refusal, hint, name, one_line, quote
 from hyperplane.data.blocks.rasters import Coordinates
 from hyperplane.errors import UserError
 
+Place = Literal["degrees", "pixels"]
+READ = (".geojson", ".json", ".wkt", ".csv")
+"""What the names of files that are read end with, usually."""
 ROAD, BRIDGE, JUNCTION = "#d1495b", "#edae49", "#00798c"
 """Colours of an overlay: edges that were seen, those that bridge a gap, nodes."""
 MOST_SHOWN = 2048
@@ -53,6 +57,24 @@ def read(path: Path, picture: str | None = None) -> Graph:
     return of_polylines(lines)
 
 
+def place_of(path: Path) -> Place | None:
+    """Return what the numbers of a network's file are; None where it does not say, as WKT never does.
+
+    Raises UserError for a GeoJSON file in another reference system than longitude and latitude.
+    """
+    text = files.read(path).decode("utf-8-sig", "replace")
+    if not text.lstrip().startswith("{"):
+        return None
+    found = _parsed(text, path)
+    if found.get("places") == "pixels":
+        return "pixels"
+    crs = json.dumps(found.get("crs") or {})
+    if "name" in crs and not re.search(r"CRS84|EPSG:+4326\b", crs):
+        what = f"is in another reference system than longitude and latitude ({quote(crs)})"
+        raise Refusal(path, what, f"type: ogr2ogr -t_srs EPSG:4326 NEW.geojson {quote(name(path))}")
+    return "degrees"
+
+
 @dataclass(frozen=True)
 class Edges:
     """What both kinds of file tell of a network's edges."""
@@ -71,43 +93,63 @@ def edges_of(graph: Graph, lies: Coordinates | None) -> Edges:
     return Edges(graph.moved(lies.metric).length_E, costs * lies.metres_per_pixel, "metres")
 
 
-def geojson(graph: Graph, lies: Coordinates | None = None) -> str:
+def geojson(graph: Graph, lies: Coordinates | None = None, class_E: Sequence[str] | None = None) -> str:
     """Return a network in pixels as GeoJSON: a LineString for each edge, a Point for a lonely node.
 
-    `lies` says where its picture does (None: nobody knows). An edge has its nodes, its length and its cost.
+    `lies` says where its picture does (None: nobody knows). An edge has its nodes, its length and its cost, and its
+    class where these are given.
     """
     told = edges_of(graph, lies)
     placed = graph if lies is None else graph.moved(lies.geographic)
     features = [
         {
             "type": "Feature",
-            "properties": {"start": start, "end": end, "length": round(length, 3), "cost": round(cost, 3)},
+            "properties": {"start": start, "end": end, "length": round(length, 3), "cost": round(cost, 3)}
+            | ({} if class_E is None else {"class": class_E[edge]}),
             "geometry": {"type": "LineString", "coordinates": line.tolist()},
         }
-        for (start, end), length, cost, line in zip(
-            graph.end_E2.tolist(), told.length_E.tolist(), told.cost_E.tolist(), placed.lines(), strict=True
+        for edge, ((start, end), length, cost, line) in enumerate(
+            zip(graph.end_E2.tolist(), told.length_E.tolist(), told.cost_E.tolist(), placed.lines(), strict=True)
         )
     ]
     lonely = placed.node_N2[graph.degree_N == 0].tolist()
     features += [
         {"type": "Feature", "properties": {}, "geometry": {"type": "Point", "coordinates": place}} for place in lonely
     ]
-    coordinates = "pixels" if lies is None else "longitude and latitude in degrees, WGS 84"
-    whole = {"type": "FeatureCollection", "coordinates": coordinates, "lengths": told.unit, "features": features}
+    places = "pixels" if lies is None else "longitude and latitude in degrees, WGS 84"
+    whole = {"type": "FeatureCollection", "places": places, "lengths": told.unit, "features": features}
     return json.dumps(whole) + "\n"
 
 
-def graphml(graph: Graph, lies: Coordinates | None = None) -> str:
+def wkt_lines(graph: Graph, lies: Coordinates | None = None) -> str:
+    """Return a network in pixels as WKT, a line of text for each edge; `lies` as for `geojson`."""
+    placed = graph if lies is None else graph.moved(lies.geographic)
+    return "".join(f"{wkt(line)}\n" for line in placed.lines())
+
+
+def submission(graph: Graph, picture: str) -> str:
+    """Return a network in pixels as CSV in the form of SpaceNet's submissions: the picture, and the WKT of an edge."""
+    out = io.StringIO()
+    rows = csv.writer(out, lineterminator="\n")
+    rows.writerow(["ImageId", "WKT_Pix"])
+    rows.writerows([picture, wkt(line)] for line in graph.lines())
+    if not graph.edges:
+        rows.writerow([picture, "LINESTRING EMPTY"])
+    return out.getvalue()
+
+
+def graphml(graph: Graph, lies: Coordinates | None = None, class_E: Sequence[str] | None = None) -> str:
     """Return a network in pixels as GraphML: nodes with x and y, edges with their length, their cost and their line.
 
     Lines are WKT; `lies` says where the picture does (None: nobody knows). The graph has the unit of all of it, and the
-    coordinate reference system.
+    coordinate reference system; an edge its class where these are given.
     """
     told = edges_of(graph, lies)
     placed = graph if lies is None else graph.moved(lies.metric)
     own = {"unit": told.unit, **({} if lies is None else {"crs": lies.metric_crs})}
     keys = [*((key, "graph", "string") for key in own), ("x", "node", "double"), ("y", "node", "double")]
     keys += [("length", "edge", "double"), ("cost", "edge", "double"), ("line", "edge", "string")]
+    keys += [("class", "edge", "string")] if class_E is not None else []
     out = ['<?xml version="1.0" encoding="UTF-8"?>', '<graphml xmlns="http://graphml.graphdrawing.org/xmlns">']
     out += [f'<key id="{key}" for="{of}" attr.name="{key}" attr.type="{kind}"/>' for key, of, kind in keys]
     out.append('<graph id="G" edgedefault="undirected">')
@@ -118,7 +160,9 @@ def graphml(graph: Graph, lies: Coordinates | None = None) -> str:
         out.append(
             f'<edge id="e{edge}" source="n{start}" target="n{end}"><data key="length">{float(told.length_E[edge])!r}'
             f'</data><data key="cost">{float(told.cost_E[edge])!r}</data>'
-            f'<data key="line">{wkt(placed.line(edge))}</data></edge>'
+            f'<data key="line">{wkt(placed.line(edge))}</data>'
+            + ("" if class_E is None else f'<data key="class">{escape(class_E[edge])}</data>')
+            + "</edge>"
         )
     return "\n".join([*out, "</graph>", "</graphml>"]) + "\n"
 
@@ -162,10 +206,7 @@ def overlay(graph: Graph, picture: Image.Image, title: str = "", size: tuple[int
 
 
 def _of_geojson(text: str, path: Path) -> list[np.ndarray]:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Refusal(path, f"is not JSON ({one_line(error)})", "copy it again from where it came") from error
+    found = _parsed(text, path)
     features = found.get("features", [found] if "geometry" in found else [{"geometry": found}])
     try:
         return [
@@ -176,6 +217,13 @@ def _of_geojson(text: str, path: Path) -> list[np.ndarray]:
     except (TypeError, ValueError, AttributeError, KeyError) as error:
         what = f"holds a geometry that is not a LineString's ({one_line(error)})"
         raise Refusal(path, what, "copy it again from where it came") from error
+
+
+def _parsed(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Refusal(path, f"is not JSON ({one_line(error)})", "copy it again from where it came") from error
 
 
 def _lines(geometry: dict[str, Any]) -> Iterator[list[list[float]]]:

@@ -157,7 +157,7 @@ def expect_mask(counts: Mapping[int, int], path: Path) -> None:
     share = times_V[(luma_V > near) & (luma_V < white - near)].sum() / times_V.sum()
     if share > 0.5:
         what = f"looks like a picture, not a mask: {len(counts):,} values, {share:.0%} of the pixels not black or white"
-        raise Refusal(path, what, "put its mask there, or if it is a soft one type: --data.mask grey")
+        raise Refusal(path, what, "put its mask there, or if it is a soft one train with --data.mask grey")
 
 
 def find(

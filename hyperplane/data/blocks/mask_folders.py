@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from hyperplane.contracts import Problem, Split
-from hyperplane.data.blocks import labels, pairs, pictures, rasters
+from hyperplane.data.blocks import labels, pairs, pictures, rasters, truths
 from hyperplane.data.blocks.pictures import Header
 from hyperplane.data.blocks.problems import Refusal, name, some
 
@@ -43,14 +43,17 @@ class Found:
     pieces: dict[Split, list[Piece]] = field(default_factory=dict)
     counts: dict[Piece, dict[int, int]] = field(default_factory=dict)
     """Of each piece, how many pixels of the mask have each value."""
+    gaps: list[Path] = field(default_factory=list)
+    """Images that hold no data in places."""
     notes: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
-def look(path: Path, meaning: labels.Meaning = "auto") -> Found:
+def look(path: Path, meaning: labels.Meaning, width: int) -> Found:
     """Pair images and masks, decode them, cut large ones into tiles, and count the masks' values.
 
     `meaning` is what the user says of these; where that is nothing, a mask that looks like a picture is a problem.
+    Networks are drawn `width` pixels wide.
     """
     if not path.is_dir():
         raise Refusal(path, "is not a folder, expected one with images and masks in it", "name the folder")
@@ -59,9 +62,12 @@ def look(path: Path, meaning: labels.Meaning = "auto") -> Found:
         found.pieces[part] = []
         for image, mask in both:
             try:
-                _look_at(path, part, image, mask, meaning, found)
+                _look_at(path, part, image, mask, meaning, width, found)
             except Refusal as refusal:
                 found.problems.append(refusal.problem)
+    if any(found.paired.pairs.values()) and "train" not in found.paired.pairs:
+        given = some(found.paired.pairs)
+        raise Refusal(path, f"has images and masks for {given}, none to train on", "name one of these folders train")
     if not any(found.paired.pairs.values()):
         lone = found.paired
         held = f"images such as {some(f.name for f in lone.lone_images[:2])}" if lone.lone_images else "no images"
@@ -72,10 +78,12 @@ def look(path: Path, meaning: labels.Meaning = "auto") -> Found:
     return found
 
 
-def _look_at(path: Path, part: Split, image: Path, mask: Path, meaning: labels.Meaning, found: Found) -> None:
+def _look_at(
+    path: Path, part: Split, image: Path, mask: Path, meaning: labels.Meaning, width: int, found: Found
+) -> None:
     header = rasters.header(image)
     windowed = rasters.windowed(mask)
-    value_HW = None if windowed else labels.read(mask)
+    value_HW = None if windowed else truths.read(image, mask, width)
     drawn = rasters.header(mask) if value_HW is None else Header(value_HW.shape[1], value_HW.shape[0], True)
     if (header.height, header.width) != (drawn.height, drawn.width):
         what = f"{header.width} x {header.height} pixels, but its mask {name(mask)} {drawn.width} x {drawn.height}"
@@ -92,6 +100,7 @@ def _look_at(path: Path, part: Split, image: Path, mask: Path, meaning: labels.M
     found.headers[image] = header
     found.pieces[part] += counts
     found.counts |= counts
+    found.gaps += [image] if rasters.has_gaps(image) else []
     found.notes += [note for file in (image, mask) for note in rasters.notes(file)]
 
 

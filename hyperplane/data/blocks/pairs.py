@@ -1,7 +1,6 @@
-"""Which mask belongs to which image, by their names.
+"""Which mask belongs to which image, by their names; `hyperplane.data.blocks.layouts` says where they lie.
 
-The folders are `images` and `masks` or what people call them, side by side, in train, val and test or with those inside
-them. Of several ways to compare names, the one that finds the most pairs is taken, the plainest first: the same name;
+Of several ways to compare names, the one that finds the most pairs is taken, the plainest first: the same name;
 the same without words such as mask and gt; what is left when the beginning and the end that all names of a folder
 share are taken away; the numbers in the names.
 """
@@ -15,26 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hyperplane.contracts import Split
-from hyperplane.data.blocks import files, pictures
-
-IMAGE_NAMES = frozenset({"images", "image", "imgs", "img", "inputs", "sat", "satellite", "photos"})
-MASK_NAMES = frozenset(
-    {"masks", "mask", "labels", "label", "annotations", "segmentation", "segmentations", "groundtruth", "ground_truth"}
-    | {"ground-truth", "gt", "targets"}
-)
-SPLIT_NAMES: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
-_WORDS = re.compile(
-    r"(?<![a-z])(images?|imgs?|sat|satellite|rgb|masks?|gt|ground[ _-]?truth|labels?|lbl|seg|segmentations?|"
-    r"annotations?|anno|targets?|truth|manual\d*)(?![a-z])"
-)
+from hyperplane.data.blocks import files, layouts, pictures, truths
 
 
 @dataclass
@@ -51,37 +31,24 @@ class Paired:
     """How names were compared, where they were not the same."""
 
 
-def folders(root: Path) -> dict[Split, tuple[Path, Path]]:
-    """Return the folders of images and of masks by split; empty where there are none.
-
-    Where the layout names no splits, all is train. Raises UserError for a folder that may not be read.
-    """
-    if not root.is_dir():
-        return {}
-    inside = files.subfolders(root)
-    if (both := _both(inside)) is not None:
-        image_parts, mask_parts = (_by_split(files.subfolders(folder)) for folder in both)
-        shared = image_parts.keys() & mask_parts.keys()
-        split: dict[Split, tuple[Path, Path]] = {part: (image_parts[part], mask_parts[part]) for part in shared}
-        whole: dict[Split, tuple[Path, Path]] = {"train": both}
-        return split if "train" in split else whole
-    found: dict[Split, tuple[Path, Path]] = {}
-    for part, folder in _by_split(inside).items():
-        if (both := _both(files.subfolders(folder))) is not None:
-            found[part] = both
-    return found if "train" in found else {}
-
-
 def pair(root: Path) -> Paired:
     """Return the pairs below a folder, and what has no partner."""
     paired = Paired()
-    for part, (image_folder, mask_folder) in folders(root).items():
-        images, masks = _pictures(image_folder, paired), _pictures(mask_folder, paired)
-        way, found = _match(images, masks, image_folder, mask_folder)
-        paired.pairs[part] = found
-        if way is not None and found:
+    found = layouts.folders(root)
+    if not found and (alone := layouts.lone_masks(root)) is not None:
+        paired.lone_masks = _pictures(alone, paired)
+    for part, (image_folder, mask_folder) in found.items():
+        if image_folder == mask_folder:
+            held = [file for file in _pictures(image_folder, paired) if file.parent == image_folder]
+            images = [file for file in held if not layouts.is_mask(file.stem)]
+            masks = [file for file in held if layouts.is_mask(file.stem)]
+        else:
+            images, masks = _pictures(image_folder, paired), _pictures(mask_folder, paired, truths.is_truth)
+        way, pairs = _match(images, masks, image_folder, mask_folder)
+        paired.pairs[part] = pairs
+        if way is not None and pairs:
             paired.ways.add(way)
-        with_mask, with_image = {image for image, _ in found}, {mask for _, mask in found}
+        with_mask, with_image = {image for image, _ in pairs}, {mask for _, mask in pairs}
         paired.lone_images += [image for image in images if image not in with_mask]
         paired.lone_masks += [mask for mask in masks if mask not in with_image]
     return paired
@@ -117,7 +84,7 @@ Key = Callable[[str], object]
 def _ways(image_names: Sequence[str], mask_names: Sequence[str]) -> dict[str, tuple[Key, Key]]:
     return {
         "": (str, str),
-        "names without words such as 'mask' and 'gt'": (_bare, _bare),
+        "names without words such as 'mask' and 'gt'": (layouts.bare, layouts.bare),
         "what differs in the names of each folder": (_differing(image_names), _differing(mask_names)),
         "the numbers in the names": (_numbers, _numbers),
     }
@@ -131,10 +98,6 @@ def counted(name: str) -> list[tuple[int, str]]:
 
 def _names(paths: list[Path], folder: Path) -> list[str]:
     return [path.relative_to(folder).with_suffix("").as_posix().lower() for path in paths]
-
-
-def _bare(name: str) -> str:
-    return re.sub(r"[ _.-]+", "-", _WORDS.sub("", name)).strip("-")
 
 
 def _numbers(name: str) -> tuple[int, ...]:
@@ -161,17 +124,7 @@ def _shared(names: Sequence[str]) -> str:
     return "".join(letters[0] for letters in alike)
 
 
-def _pictures(folder: Path, paired: Paired) -> list[Path]:
+def _pictures(folder: Path, paired: Paired, wanted: Callable[[Path], bool] = pictures.is_picture) -> list[Path]:
     held = list(files.walk(folder))
-    paired.others += [file for file in held if not pictures.is_picture(file)]
-    return [file for file in held if pictures.is_picture(file)]
-
-
-def _both(inside: list[Path]) -> tuple[Path, Path] | None:
-    images = [folder for folder in inside if folder.name.lower() in IMAGE_NAMES]
-    masks = [folder for folder in inside if folder.name.lower() in MASK_NAMES]
-    return (images[0], masks[0]) if images and masks else None
-
-
-def _by_split(inside: list[Path]) -> dict[Split, Path]:
-    return {SPLIT_NAMES[folder.name.lower()]: folder for folder in inside if folder.name.lower() in SPLIT_NAMES}
+    paired.others += [file for file in held if not wanted(file)]
+    return [file for file in held if wanted(file)]

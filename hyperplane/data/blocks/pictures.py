@@ -85,10 +85,13 @@ def read(place: Place, channels: int, size: tuple[int, int], middle: float = 1.0
         return _stacked([fit(plane, width, height, middle=middle) for plane in planes], channels, _white(planes))
 
 
-def read_whole(place: Place, channels: int) -> np.ndarray:
-    """Return a picture at its own size as float32 (C, H, W) in [0, 1]; raises UserError as `read` does."""
+def read_whole(place: Place, channels: int, opaque: bool = False) -> np.ndarray:
+    """Return a picture at its own size as float32 (C, H, W) in [0, 1]; raises UserError as `read` does.
+
+    One that is taken as `opaque` shows its own colours where it is transparent, not white.
+    """
     with opened(place) as image:
-        planes = _as_planes(ImageOps.exif_transpose(image), "L" if channels == 1 else "RGB", place)
+        planes = _as_planes(ImageOps.exif_transpose(image), "L" if channels == 1 else "RGB", place, opaque)
         return _stacked(planes, channels, _white(planes))
 
 
@@ -245,13 +248,15 @@ def _is_grey(image: Image.Image) -> bool:
     return image.mode in GREY_MODES
 
 
-def _as_planes(image: Image.Image, mode: str, place: Place) -> list[Image.Image]:
+def _as_planes(image: Image.Image, mode: str, place: Place, opaque: bool = False) -> list[Image.Image]:
     """Return one plane (grey) or three (RGB): 8 bits in [0, 255], or float32 in [0, 1] for deeper pixels."""
     if image.mode.startswith("I") or image.mode == "F":
         return [_deep(image, place)]
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        over = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), over).convert("RGB")
+        image = image.convert("RGBA")
+        if not opaque:
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        image = image.convert("RGB")
     return list(image.convert(mode).split())
 
 

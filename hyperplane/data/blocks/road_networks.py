@@ -40,6 +40,14 @@ def random_network(seed: int, side: int = 256, *, spacing: float = 48.0, kept: f
 
 
 def drawn(graph: Graph, size: tuple[int, int], width: int) -> np.ndarray:
+    """Return the mask of a random network as `painted` does, with the topology of its graph."""
+    mask_HW = painted(graph, size, width)
+    place_HW, _ = cast(tuple[np.ndarray, int], ndimage.label(~mask_HW))
+    chinks = np.bincount(place_HW.ravel()) < width**2  # beside a crossing, where two roads part
+    return mask_HW | chinks[place_HW]
+
+
+def painted(graph: Graph, size: tuple[int, int], width: int) -> np.ndarray:
     """Return the mask of a network, bool (H, W), of roads `width` pixels wide, round at their ends; `size` is H, W."""
     image = Image.new("L", (size[1], size[0]))
     pen, radius = ImageDraw.Draw(image), (width - 1) / 2
@@ -47,10 +55,7 @@ def drawn(graph: Graph, size: tuple[int, int], width: int) -> np.ndarray:
         pen.line([tuple(point) for point in (line - 0.5).tolist()], fill=255, width=width)
     for x, y in (np.concatenate([graph.node_N2, graph.point_P2]) - 0.5).tolist():
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
-    mask_HW = np.asarray(image) > 0
-    place_HW, _ = cast(tuple[np.ndarray, int], ndimage.label(~mask_HW))
-    chinks = np.bincount(place_HW.ravel()) < width**2  # beside a crossing, where two roads part
-    return mask_HW | chinks[place_HW]
+    return np.asarray(image) > 0
 
 
 def photographed(mask_HW: np.ndarray, seed: int) -> np.ndarray:

@@ -6,8 +6,9 @@ A bridge is a straight line from where a line ends to where another one ends or 
 
 with a turn of (1 − cos angle) / 2 at each end that it joins, between where the line was heading and where the bridge
 goes: 0 straight on, 1 straight back. Where probabilities are given, a pixel's length counts 2 (1 − p): one where
-nothing is known, nothing where the foreground is certain. Bridges that cost at most `most` are built in the order of
-their cost (as in Kruskal 1956), each end once; one to the middle of a line only where it joins two components.
+nothing is known, nothing where the foreground is certain. Bridges that cost at most `most`, and are at most twice as
+long, are built in the order of their cost (as in Kruskal 1956), each end once; one to the middle of a line only where
+it joins two components.
 
 Shape suffixes: H and W pixels, N nodes, P points.
 """
@@ -41,7 +42,8 @@ class _Bridge:
 def bridged(graph: Graph, most: float, probability_HW: np.ndarray | None = None) -> Graph:
     """Return the graph with bridges that cost at most `most` pixels each; `cost_E` says what each edge costs.
 
-    Arguments: the graph, in pixels; the most a bridge costs; the probability of the foreground, (H, W), if it is known.
+    Arguments: the graph, in pixels; the most a bridge costs; the probability of the foreground, (H, W), in [0, 1] or
+    uint8 with 255 for 1, if it is known.
     """
     degree_N, component_N = graph.degree_N, graph.component_N.copy()
     ends = np.flatnonzero(degree_N <= 1)
@@ -118,7 +120,8 @@ def _cost(
         column, row = (start + share[:, None] * across).T.astype(int)
         height, width = probability_HW.shape
         read = probability_HW[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
-        length *= 2 * (1 - float(read.mean()))
+        most = 255 if read.dtype == np.uint8 else 1
+        length *= 2 * (1 - float(read.mean()) / most)
     return length * (1 + turns)
 
 

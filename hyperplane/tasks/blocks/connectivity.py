@@ -58,7 +58,8 @@ def deciding(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the pixels that decide a pair, as positions in the flat image, and the share of pairs that each decides.
 
-    The pairs of each kind weigh the same in every window that has any, those of breaks 1 in all, and those of bridges.
+    The pairs of each kind weigh the same in every window that has any, those of breaks 1 in all, and those of bridges;
+    a window without truth counts where something parts its ground.
     Arguments: probabilities; the truth and its centre line, true or false; the side of a window.
     """
     height, wide = said_HW.shape
@@ -69,7 +70,10 @@ def deciding(
         for left in range(0, wide, window):
             cut = np.s_[top : top + window, left : left + window]
             said_hw, true_hw, place_N = said_HW[cut], true_HW[cut], place_HW[cut].ravel()
-            if not true_hw.any():
+            if not true_hw.any():  # what is false may part the ground here too
+                found = _within(said_hw, true_hw) if (said_hw >= QUIET).any() else None
+                if found is not None and len(found[0]):
+                    bridges.append((place_N[found[0]], found[1] / found[2]))
                 continue
             for kind, found in (
                 (breaks, _along(said_hw, true_hw, line_HW[cut])),

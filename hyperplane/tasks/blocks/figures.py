@@ -180,12 +180,14 @@ def residuals(truth_B: np.ndarray, prediction_B: np.ndarray, name: str, unit: st
     return figure
 
 
-def per_class(label_B: np.ndarray, predicted_B: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Draw the F1 of each class, worst first; of more than 20 classes the worst 20. Arguments as of `confusion`."""
+def per_class(count_KK: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Draw the F1 of each class, worst first; of more than 20 classes the worst 20.
+
+    Arguments: how often each class (row) was taken for each (column), int64 (K, K); the names of the K classes.
+    """
     with style():
-        hit_K = np.bincount(label_B[label_B == predicted_B], minlength=len(classes))
-        shown_K = np.bincount(label_B, minlength=len(classes)) + np.bincount(predicted_B, minlength=len(classes))
-        f1_K = 2 * hit_K / np.maximum(1, shown_K)
+        shown_K = count_KK.sum(0) + count_KK.sum(1)
+        f1_K = 2 * np.diag(count_KK) / np.maximum(1, shown_K)
         order = [int(k) for k in np.argsort(f1_K, kind="stable") if shown_K[k]][:20]
         figure = _figure(1.1 + 0.3 * max(3, len(order)))
         ax = figure.add_subplot()

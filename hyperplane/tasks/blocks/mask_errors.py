@@ -51,24 +51,6 @@ def _with_breaks(code_HW: np.ndarray) -> np.ndarray:
     return code_HW
 
 
-def without_small(network_BHW: Tensor, smallest: int) -> Tensor:
-    """Return masks, true or false, without their pieces of fewer pixels than `smallest`."""
-    if smallest <= 1:
-        return network_BHW
-    kept = []
-    for network_HW in network_BHW.cpu().numpy():
-        piece_HW, _ = label(network_HW)
-        large = np.asarray(np.bincount(piece_HW.ravel()) >= smallest)
-        large[0] = False
-        kept.append(torch.from_numpy(large[piece_HW]))
-    return torch.stack(kept).to(network_BHW.device)
-
-
-def pieces(network_BHW: Tensor) -> list[int]:
-    """Return in how many connected pieces each mask lies; pixels that touch at a corner are connected."""
-    return [label(network_HW)[1] for network_HW in network_BHW.cpu().numpy()]
-
-
 def histogram(probability_BHW: Tensor, mask_BHW: Tensor, bins: int) -> Tensor:
     """Return how many pixels of the background, and of the network, have which probability, int64 (B, 2, T)."""
     bin_BHW = (probability_BHW * bins).long().clamp(0, bins - 1)

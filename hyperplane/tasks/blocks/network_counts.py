@@ -46,6 +46,16 @@ def count(class_BHW: Tensor, mask_BHW: Tensor) -> dict[str, Tensor]:
     return {name: torch.tensor(np.array([one[name] for one in found]), dtype=torch.float64) for name in found[0]}
 
 
+def confusion(class_BHW: Tensor, mask_BHW: Tensor, classes: int) -> Tensor:
+    """Return how many judged pixels of each class (row) were given each (column), int64 (B, K, K)."""
+    found = []
+    for said_HW, true_HW in zip(class_BHW.long(), mask_BHW, strict=True):
+        judged_HW = true_HW != IGNORED
+        both_N = true_HW[judged_HW] * classes + said_HW[judged_HW]
+        found.append(torch.bincount(both_N, minlength=classes**2).view(classes, classes))
+    return torch.stack(found)
+
+
 def measure(statistics: dict[str, Tensor]) -> dict[str, float]:
     """Return every metric over the images whose counts these are."""
     total = {

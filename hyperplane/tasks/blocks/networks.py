@@ -48,7 +48,7 @@ def network_of(
     Arguments: the length below which a branch that ends is a spur of the outline, and the distance within which
     junctions are one, both the mean width where they are None; the most that a bridge over a gap may cost
     (`hyperplane.tasks.blocks.bridging`), 0 for none; how far a line may lie from the pixels' middles; the probability
-    of the foreground, which makes bridges cheap where it is high.
+    of the foreground, which makes bridges cheap where it is high, in [0, 1], or uint8 with 255 for 1.
     Raises UserError for a length below 0.
     """
     for name, value in (("spur", spur), ("junction", junction), ("gap", gap), ("tolerance", tolerance)):
@@ -56,6 +56,7 @@ def network_of(
             raise UserError(f"graph.{name}: found {value:g}, expected 0 or more pixels; correct it")
     traced = trace(thin(mask_HW))
     width = float(mask_HW.sum()) / max(float(traced.length_E.sum()), 1.0)
+    width = min(width, float(np.hypot(*mask_HW.shape)))  # of a disc there is nearly no skeleton
     spur, junction = (width if length is None else length for length in (spur, junction))
     pruned = prune(traced, spur)
     lines = joined(pruned)
@@ -70,6 +71,19 @@ def network_of(
         cost_E = graph.cost_E[graph.cost_E > 0]
         notes.append(f"{len(cost_E)} gaps were bridged, at a cost of {cost_E.sum():.1f} pixels in all.")
     return Network(simplify(graph, tolerance), width, tuple(notes))
+
+
+def classes_of(graph: Graph, class_HW: np.ndarray) -> list[int]:
+    """Return for each edge the class, but the background, that most places along its line have; 0 where none has."""
+    height, width = class_HW.shape
+    found = []
+    for line in graph.lines():
+        travelled = np.concatenate([[0.0], np.hypot(*np.diff(line, axis=0).T).cumsum()])
+        along = np.linspace(0, travelled[-1], max(2, int(travelled[-1] / STEP)))
+        column, row = (np.interp(along, travelled, line[:, axis]).astype(int) for axis in (0, 1))
+        held = np.bincount(class_HW[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)], minlength=2)
+        found.append(1 + int(held[1:].argmax()) if held[1:].any() else 0)
+    return found
 
 
 def lengthened(graph: Graph, mask_HW: np.ndarray, most: float) -> Graph:

@@ -34,6 +34,20 @@ VERBS = [
     Case("a misspelt option of explain", "explain runs/animals --pgn", ("--pgn", "did you mean --png?")),
     Case("a run and worked figures", "explain runs/animals --worked new", ("--worked", "expected one of them")),
     Case("worked figures into a file", "explain --worked one.png", ("one.png", "File exists")),
+    Case(
+        "one network to compare",
+        "compare one.wkt",
+        ("found 1 network", "hyperplane compare TRUTH"),
+        write("one.wkt", "LINESTRING (0 0, 9 9)"),
+    ),
+    Case(
+        "a run beside a network",
+        "compare one.wkt runs/animals",
+        ("runs/animals", "expected a file"),
+        write("one.wkt", "LINESTRING (0 0, 9 9)"),
+    ),
+    Case("a table for a network", "compare animals.csv animals.csv", ("animals.csv", "is neither GeoJSON nor WKT")),
+    Case("a picture's network among runs", "compare runs/animals runs/pets --picture a", ("--picture", "leave it out")),
     Case("one run to compare", "compare runs/animals", ("compare", "two or more")),
     Case(
         "to compare with what is not there",
