@@ -36,7 +36,7 @@ from hyperplane import api
 from hyperplane.contracts import Source, Split
 from hyperplane.engine import fine_tuning
 from hyperplane.engine.trained import Trained
-from hyperplane.lecture.experiments.delineation import NETS, U_NET, WITH_LINES, interval, little
+from hyperplane.lecture.experiments.delineation import NETS, U_NET, WITH_LINES, at_rate, interval, little
 from hyperplane.recipe import NetRecipe, Recipe
 from hyperplane.tasks.blocks import mask_errors, network_counts
 from hyperplane.tasks.delineation import Delineation
@@ -71,7 +71,10 @@ def variants(part: str, setting: Setting, steps: int | None) -> dict[str, Recipe
     """Return the recipes of a part by name; the first is what the others are held against."""
     steps = steps or setting.steps
     if part == "nets":
-        return {net.name or "": little(setting.recipe, net, WITH_LINES, setting.crop, steps) for net in NETS.values()}
+        return {
+            net.name or "": at_rate(little(setting.recipe, net, WITH_LINES, setting.crop, steps))
+            for net in NETS.values()
+        }
     sums = ["bce", "balanced", *(f"bce+0.5*{name}" for name in BESIDE)]
     return {loss: little(setting.recipe, setting.net, loss, setting.crop, steps) for loss in sums}
 
