@@ -84,7 +84,6 @@ def losses(budget: Budget) -> Outcome:
         "tiles",
         mask_runs.beside([load(held[0].path) for held in runs.values()]).figure,
         "Seed 0 of both losses, on the tiles that they get most wrong",
-        wide=True,
     )
     findings = (
         Finding(
@@ -103,8 +102,8 @@ def losses(budget: Budget) -> Outcome:
             f"Cross-entropy alone finds {statistics.fmean(plain['f1']):.1%} of the roads' pixels (F1), but images have "
             f"{statistics.fmean(plain['betti0_error']):.1f} pieces too many or too few. After as little training, half "
             f"of the centre-line Dice beside it leaves {statistics.fmean(other['betti0_error']):.1f} "
-            f"({_interval(fewer)} more) and F1 at {statistics.fmean(other['f1']):.1%} "
-            f"({_interval([100 * g for g in gained])} points more); on thin lines it does more "
+            f"(difference {_interval(fewer)}) and F1 at {statistics.fmean(other['f1']):.1%} "
+            f"(difference {_interval([100 * g for g in gained])} points); on thin lines it does more "
             "(`benchmarks/delineation.py`).",
             Spread.of(plain["betti0_error"]),
             "pieces too many or too few, by cross-entropy",
