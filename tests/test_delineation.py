@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from hyperplane import api
 from hyperplane.cli import main
 from hyperplane.errors import UserError
+from hyperplane.explain import masks
 from hyperplane.predict import delineating
 from hyperplane.runs.folder import RunFolder
 from hyperplane.tasks.blocks import mask_errors, mask_figures
@@ -176,6 +179,21 @@ def test_runs_are_drawn_side_by_side(run: api.Run, tmp_path: Path, capsys: pytes
         file.unlink()
     with pytest.raises(UserError, match="strange: its data are gone, or not as they were; put them back"):
         strange.explain(other.path)
+
+
+def test_the_worst_tiles_of_an_image_do_not_overlap() -> None:
+    """Of 150 pixels a side, tiles of 96 begin at 0 and at 54."""
+    blank_HW = np.zeros((150, 150), np.float32)
+    error_HW = np.full((150, 150), mask_errors.HIT, np.uint8)
+    error_HW[60:90, 60:90] = mask_errors.MISSED
+    image_CHW, mask_HW, logit_KHW = torch.zeros(3, 150, 150), torch.zeros(150, 150), torch.zeros(1, 150, 150)
+    one = masks.Seen("a", image_CHW, np.zeros((150, 150, 3)), mask_HW, logit_KHW, blank_HW, error_HW)
+    assert len(masks.tiles_of(one)) == 4
+    ((share, of, place),) = masks.worst_tiles([one])
+    assert of is one and place[0].start in (0, 54) and share == pytest.approx(900 / 96**2)
+    large = replace(one, error_HW=np.pad(error_HW, ((0, 300), (0, 300))))
+    kept = masks.worst_tiles([large, one])
+    assert [sum(of is image for _, of, _ in kept) for image in (large, one)] == [masks.OF_ONE, 1]
 
 
 def test_neighbouring_breaks_have_one_ring() -> None:

@@ -40,6 +40,8 @@ FAINT = 0.05
 """Share of the strongest pull below which a pixel shows its neighbours'."""
 ENLARGED = 3
 """Times that a tile is, so that rings are round."""
+Place = tuple[slice, slice]
+"""Rows and columns of a tile."""
 
 
 @dataclass(frozen=True)
@@ -123,12 +125,10 @@ def errors(seen: list[Seen]) -> Drawn:
 
 def tiles(seen: list[Seen]) -> Drawn:
     """Draw the tiles of all images in which most pixels are wrong."""
-    found = [(wrong(one, place), one, place) for one in seen for place in tiles_of(one)]
-    found.sort(key=lambda item: -item[0])
-    found = [item for i, item in enumerate(found) if sum(other[1] is item[1] for other in found[:i]) < OF_ONE]
+    shown = worst_tiles(seen)
     rows: list[list[Cell | None]] = []
-    for first in range(0, min(TILES, len(found)), ACROSS):
-        some = found[first : first + ACROSS]
+    for first in range(0, len(shown), ACROSS):
+        some = shown[first : first + ACROSS]
         rows.append([Cell(one.picture_HW3[place]) for _, one, place in some])
         rows.append(
             [
@@ -140,12 +140,28 @@ def tiles(seen: list[Seen]) -> Drawn:
     key(figure)
     return Drawn(
         figure.figure,
-        f"Of all tiles of {SIDE} x {SIDE} pixels, those in which most are wrong, at most {OF_ONE} of an image: the "
-        "image, and below it what was found, missed and false.",
+        f"Of all tiles of {SIDE} x {SIDE} pixels, those in which most are wrong, at most {OF_ONE} of an image, none "
+        "over another: the image, and below it what was found, missed and false.",
     )
 
 
-def tiles_of(one: Seen) -> list[tuple[slice, slice]]:
+def worst_tiles(seen: list[Seen]) -> list[tuple[float, Seen, Place]]:
+    """Return the tiles in which most is wrong, the worst first, with that share; few of an image, none over another."""
+    found = [(wrong(one, place), one, place) for one in seen for place in tiles_of(one)]
+    found.sort(key=lambda item: -item[0])
+    kept: list[tuple[float, Seen, Place]] = []
+    for share, one, place in found:
+        others = [other for _, of, other in kept if of is one]
+        if len(others) < OF_ONE and not any(_overlap(place, other) for other in others):
+            kept.append((share, one, place))
+    return kept[:TILES]
+
+
+def _overlap(one: Place, other: Place) -> bool:
+    return all(a.start < b.stop and b.start < a.stop for a, b in zip(one, other, strict=True))
+
+
+def tiles_of(one: Seen) -> list[Place]:
     """Return the rows and columns of an image's tiles, of which the last ones may begin within those before."""
     height, width = one.error_HW.shape
     high, wide = min(SIDE, height), min(SIDE, width)
@@ -155,7 +171,7 @@ def tiles_of(one: Seen) -> list[tuple[slice, slice]]:
     return [(slice(top, top + high), slice(left, left + wide)) for top in tops for left in lefts]
 
 
-def painted(one: Seen, picture_HW3: np.ndarray, place: tuple[slice, slice]) -> np.ndarray:
+def painted(one: Seen, picture_HW3: np.ndarray, place: Place) -> np.ndarray:
     """Return a tile of a picture under the colours of what was found, missed and false there."""
     picture_hw3, error_hw = (
         value[place].repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1) for value in (picture_HW3, one.error_HW)
@@ -163,7 +179,7 @@ def painted(one: Seen, picture_HW3: np.ndarray, place: tuple[slice, slice]) -> n
     return mask_figures.painted(picture_hw3, error_hw)
 
 
-def wrong(one: Seen, place: tuple[slice, slice]) -> float:
+def wrong(one: Seen, place: Place) -> float:
     """Return the share of a tile's pixels that are wrong."""
     return float(np.isin(one.error_HW[place], (MISSED, FALSE, BROKEN)).mean())
 
